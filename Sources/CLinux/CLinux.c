@@ -1,0 +1,19 @@
+#define _GNU_SOURCE
+#include "CLinux.h"
+
+#include <pthread.h>
+#include <sched.h>
+
+int clinux_accept4(int listener, struct sockaddr *address, socklen_t *length) {
+  return accept4(listener, address, length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+int clinux_processors(void) {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) != 0) {
+    return -1;
+  }
+  return CPU_COUNT(&set);
+}
+
+void clinux_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }

@@ -1,0 +1,25 @@
+// What `import Glibc` lacks: Linux's own calls, under their own names where C allows it.
+#ifndef CLINUX_H
+#define CLINUX_H
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+
+/// accept4(2) with SOCK_NONBLOCK | SOCK_CLOEXEC; glibc declares it only under _GNU_SOURCE.
+int clinux_accept4(int listener, struct sockaddr *_Nullable address, socklen_t *_Nullable length);
+
+/// The number of processors this process may run on: sched_getaffinity(2), or -1.
+int clinux_processors(void);
+
+/// Names the calling thread for ps and gdb: at most 15 bytes.
+void clinux_name_thread(const char *_Nonnull name);
+
+#endif
