@@ -63,8 +63,8 @@ let package = Package(
     .testTarget(name: "RedirectTests", dependencies: ["Redirect", "HTTP1"], swiftSettings: safety),
     .testTarget(name: "FrontendTests", dependencies: ["Frontend"], swiftSettings: safety),
     .testTarget(
-      name: "DiscoveryTests", dependencies: ["Discovery", "Redirect"],
-      resources: [.copy("Fixtures")], swiftSettings: safety),
+      name: "DiscoveryTests", dependencies: ["Discovery", "Redirect", "Sys", "Telemetry"],
+      exclude: ["Fixtures"], swiftSettings: safety),
   ],
   swiftLanguageModes: [.v6]
 )
