@@ -4,34 +4,6 @@ package enum HTTPVersion: UInt8, Sendable {
   case http11
 }
 
-/// How the end of a request's body is found (RFC 9112 §6.3).
-package enum BodyFraming: Equatable, Sendable {
-  /// There is no body.
-  case none
-  /// So many bytes follow the head; at least 1.
-  case length(UInt64)
-  /// The body comes in chunks (RFC 9112 §7.1).
-  case chunked
-}
-
-/// Where the part of a request's target lies that goes into `Location`.
-package struct RequestTarget: Equatable, Sendable {
-  /// Offsets in the head of the path and query, byte for byte as the client wrote them.
-  /// Begins with `/`, unless `needsSlash`; empty or `?…` only then.
-  package var range: Range<Int>
-  /// The target was absolute-form without a path (`http://host` or `http://host?query`, RFC 9112 §3.2.2):
-  /// a `/` is to be put before `range`.
-  package var needsSlash: Bool
-  /// Offset of the first `?` within `range`, or the end of `range`: where the path stops.
-  package var pathEnd: Int
-
-  package init(range: Range<Int>, needsSlash: Bool, pathEnd: Int) {
-    self.range = range
-    self.needsSlash = needsSlash
-    self.pathEnd = pathEnd
-  }
-}
-
 /// A request's head, parsed and valid: offsets into the bytes it was parsed from, and nothing allocated.
 package struct RequestHead: Equatable, Sendable {
   package var method: Method
