@@ -1,6 +1,7 @@
 extension Span<UInt8> {
-  /// Whether the bytes of `range` are a host and an optional port as Host has them (RFC 9110 §7.2, RFC 3986 §3.2.2):
-  /// a name, an IPv4 address or an IPv6 address in brackets; no user, and not empty.
+  /// Whether the bytes of `range` are a host and an optional port as Host has them (RFC 9110 §7.2,
+  /// RFC 3986 §3.2.2): a name, an IPv4 address or an IPv6 address in brackets; no user, and not
+  /// empty.
   func isAuthority(_ range: Range<Int>) -> Bool {
     guard !range.isEmpty else { return false }
     let hostEnd: Int
@@ -17,7 +18,8 @@ extension Span<UInt8> {
     return isPortSuffix(hostEnd..<range.upperBound)
   }
 
-  /// The offset of the first `:` or the end of `range`; nil where a byte before it cannot stand in a reg-name.
+  /// The offset of the first `:` or the end of `range`; nil where a byte before it cannot stand in
+  /// a reg-name.
   private func endOfRegisteredName(_ range: Range<Int>) -> Int? {
     var index = range.lowerBound
     while index < range.upperBound {
@@ -54,8 +56,9 @@ extension Span<UInt8> {
     return port <= 65_535
   }
 
-  /// Eight groups of up to four hexadecimal digits, the last two perhaps as an IPv4 address, and one `::`
-  /// perhaps for one or more groups of zeros (RFC 3986 §3.2.2). No zone: it means nothing to another host.
+  /// Eight groups of up to four hexadecimal digits, the last two perhaps as an IPv4 address, and
+  /// one `::` perhaps for one or more groups of zeros (RFC 3986 §3.2.2). No zone: it means nothing
+  /// to another host.
   func isIPv6Address(_ range: Range<Int>) -> Bool {
     var groups = 0
     var isShortened = false

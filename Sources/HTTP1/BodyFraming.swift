@@ -8,14 +8,15 @@ package enum BodyFraming: Equatable, Sendable {
   case chunked
 }
 
-/// What the fields of one head say about its body. Anything two readers could read in two ways is refused:
-/// that is what request smuggling is made of (RFC 9112 §11.2).
+/// What the fields of one head say about its body. Anything two readers could read in two ways is
+/// refused: that is what request smuggling is made of (RFC 9112 §11.2).
 struct FramingFields {
   private var contentLength: UInt64?
   private var hasTransferEncoding = false
   private var isChunked = false
 
-  /// Takes the value of a Content-Length field: digits and nothing else, at most once (RFC 9112 §6.3 rule 5).
+  /// Takes the value of a Content-Length field: digits and nothing else, at most once (RFC 9112
+  /// §6.3 rule 5).
   mutating func addContentLength(_ bytes: Span<UInt8>, _ value: Range<Int>) throws(RequestError) {
     guard contentLength == nil else { throw .duplicateContentLength }
     guard !hasTransferEncoding else { throw .contentLengthAndTransferEncoding }
@@ -32,7 +33,8 @@ struct FramingFields {
     contentLength = length
   }
 
-  /// Takes the value of a Transfer-Encoding field: `chunked`, once in all such fields (RFC 9112 §6.1).
+  /// Takes the value of a Transfer-Encoding field: `chunked`, once in all such fields (RFC 9112
+  /// §6.1).
   mutating func addTransferEncoding(
     _ bytes: Span<UInt8>, _ value: Range<Int>
   ) throws(RequestError) {
@@ -59,7 +61,8 @@ struct FramingFields {
   /// What it all comes to, once every field is known.
   func framing(version: HTTPVersion) throws(RequestError) -> BodyFraming {
     if hasTransferEncoding {
-      // A client of HTTP/1.0 does not know chunks: somebody in between changed the request (RFC 9112 §6.1).
+      // A client of HTTP/1.0 does not know chunks: somebody in between changed the request (RFC
+      // 9112 §6.1).
       guard version == .http11 else { throw .invalidTransferEncoding }
       return .chunked
     }

@@ -8,15 +8,19 @@ package enum ChunkedResult: Equatable, Sendable {
   case failed(RequestError)
 }
 
-/// Finds the end of a chunked body that nobody wants (RFC 9112 §7.1): data, extensions and trailers are dropped.
+/// Finds the end of a chunked body that nobody wants (RFC 9112 §7.1): data, extensions and trailers
+/// are dropped.
 ///
-/// It keeps its place between calls and never looks at a byte twice. Sizes and lines are bounded; how much is
-/// discarded in all is for the caller to bound, by the bytes it gave and not by their data alone.
+/// It keeps its place between calls and never looks at a byte twice. Sizes and lines are bounded;
+/// how much is discarded in all is for the caller to bound, by the bytes it gave and not by their
+/// data alone.
 ///
 /// ```
 /// size ─► [sizeSpace] ─► [extension] ─► sizeLineFeed ─► data ─► dataReturn ─► dataLineFeed ─► size
-///                                            └─ last chunk ─► trailerStart ─► trailerName ─► trailerValue ─► …
-///                                                                  └─ CR ─► endLineFeed ─► done
+///                                            │ size 0
+///    ┌───────────────────────────────────────┘
+///    └► trailerStart ─► trailerName ─► trailerValue ─► trailerLineFeed ─► trailerStart
+///             └─ CR ─► endLineFeed ─► done
 /// ```
 package struct ChunkedDecoder: Sendable {
   private enum Phase: UInt8 {
@@ -90,7 +94,8 @@ package struct ChunkedDecoder: Sendable {
     }
   }
 
-  /// `chunk-size [ chunk-ext ] CRLF`: what an extension says is not looked at, only that it can do no harm.
+  /// `chunk-size [ chunk-ext ] CRLF`: what an extension says is not looked at, only that it can do
+  /// no harm.
   private mutating func readSizeLine(_ byte: UInt8) throws(RequestError) {
     switch phase {
     case .size:
@@ -130,7 +135,8 @@ package struct ChunkedDecoder: Sendable {
     }
   }
 
-  /// Field lines as in a head, up to the empty line; none of them has a meaning here (RFC 9112 §7.1.2).
+  /// Field lines as in a head, up to the empty line; none of them has a meaning here (RFC 9112
+  /// §7.1.2).
   private mutating func readTrailer(_ byte: UInt8) throws(RequestError) {
     switch phase {
     case .trailerStart:

@@ -11,10 +11,10 @@ extension UInt8 {
   /// `tchar` (RFC 9110 §5.6.2): letters, digits and ``!#$%&'*+-.^_`|~``.
   @inline(__always)
   var isTokenByte: Bool {
-    // One bit a byte; a shift by 64 or more gives 0, so bytes from 0x80 up are none.
+    // One bit for each byte of 0x00...0x3F, and of 0x40...0x7F.
     let low: UInt64 = 0x03FF_6CFA_0000_0000
     let high: UInt64 = 0x57FF_FFFF_C7FF_FFFE
-    return (self < 64 ? low >> UInt64(self) : high >> (UInt64(self) &- 64)) & 1 == 1
+    return self < 0x80 && ((self < 0x40 ? low : high) &>> UInt64(self)) & 1 == 1
   }
 
   /// A control byte that may stand nowhere in a head: all but HTAB (RFC 9110 §5.5).
@@ -44,7 +44,8 @@ extension UInt8 {
 }
 
 extension RequestError {
-  /// The error for a byte that has no place where it stands: what is wrong with the byte itself, or else `error`.
+  /// The error for a byte that has no place where it stands: what is wrong with the byte itself, or
+  /// else `error`.
   static func unexpected(_ byte: UInt8, else error: RequestError) -> RequestError {
     if byte == ASCII.lineFeed { return .bareLineFeed }
     return byte.isForbiddenControl && byte != ASCII.carriageReturn ? .controlByte : error
@@ -60,8 +61,8 @@ extension Span<UInt8> {
     return index
   }
 
-  /// The offset of the first byte from `start` on that ends a field's value, or the end: any control byte
-  /// but HTAB. Spaces, visible ASCII and obs-text are value (RFC 9110 §5.5).
+  /// The offset of the first byte from `start` on that ends a field's value, or the end: any
+  /// control byte but HTAB. Spaces, visible ASCII and obs-text are value (RFC 9110 §5.5).
   @inline(__always)
   func endOfFieldValue(from start: Int) -> Int {
     var index = start
@@ -69,7 +70,8 @@ extension Span<UInt8> {
     return index
   }
 
-  /// The offset of the first byte from `start` on that is not 0x21…0x7E, or is `?` or `#`, or the end.
+  /// The offset of the first byte from `start` on that is not 0x21…0x7E, or is `?` or `#`, or the
+  /// end.
   @inline(__always)
   func endOfTargetPart(from start: Int) -> Int {
     var index = start
@@ -113,8 +115,8 @@ extension Span<UInt8> {
     return true
   }
 
-  /// Takes the next element off a comma-separated list and trims it; empty ones count as well (RFC 9110 §5.6.1).
-  /// Nil at the end of the list.
+  /// Takes the next element off a comma-separated list and trims it; empty ones count as well (RFC
+  /// 9110 §5.6.1). Nil at the end of the list.
   func nextListElement(_ rest: inout Range<Int>?) -> Range<Int>? {
     guard let list = rest else { return nil }
     var comma = list.lowerBound

@@ -1,5 +1,5 @@
-/// Reads field lines up to the empty line (RFC 9112 §5), as far as they are there, and keeps what the few
-/// fields with a meaning here say.
+/// Reads field lines up to the empty line (RFC 9112 §5), as far as they are there, and keeps what
+/// the few fields with a meaning here say.
 ///
 /// ```
 /// lineStart ─► name ─► value ─► lineFeed ─► lineStart
@@ -29,7 +29,8 @@ struct FieldSection {
   /// The whole section has been read, with its empty line.
   var isDone: Bool { phase == .done }
 
-  /// Reads from `position` on until the section or `bytes` ends, and moves `position` behind what was read.
+  /// Reads from `position` on until the section or `bytes` ends, and moves `position` behind what
+  /// was read.
   mutating func read(_ bytes: Span<UInt8>, _ position: inout Int) throws(RequestError) {
     while position < bytes.count, phase != .done {
       switch phase {
@@ -59,7 +60,8 @@ struct FieldSection {
       phase = .lastLineFeed
       return
     }
-    // Before a name, white space is a folded line, and in front of the first it is nothing good (RFC 9112 §2.2).
+    // Before a name, white space is a folded line, and in front of the first it is nothing good
+    // (RFC 9112 §2.2).
     guard !byte.isWhitespace else { throw .lineFolding }
     guard byte.isTokenByte else { throw .unexpected(byte, else: .malformedFieldName) }
     guard fieldsLeft > 0 else { throw .tooManyFields }
@@ -119,7 +121,8 @@ struct FieldSection {
     }
   }
 
-  /// Options other than `close` and `keep-alive` name fields of the hop, which end here anyway (RFC 9110 §7.6.1).
+  /// Options other than `close` and `keep-alive` name fields of the hop, which end here anyway (RFC
+  /// 9110 §7.6.1).
   private mutating func takeConnectionOptions(_ bytes: Span<UInt8>, _ value: Range<Int>) {
     var rest: Range<Int>? = value
     while let option = bytes.nextListElement(&rest) {

@@ -1,5 +1,5 @@
-/// The request methods that are told apart in counts and answers (RFC 9110 §9, and Vault's own LIST and SCAN).
-/// Every other token is `other`: it is redirected like the rest.
+/// The request methods that are told apart in counts and answers (RFC 9110 §9, and Vault's own LIST
+/// and SCAN). Every other token is `other`: it is redirected like the rest.
 package enum Method: UInt8, Sendable, CaseIterable {
   case get, head, post, put, patch, delete, options, list, scan, trace, connect, other
 
@@ -23,7 +23,8 @@ package enum Method: UInt8, Sendable, CaseIterable {
 }
 
 extension Method {
-  /// The method whose token lies at `range`. Tokens are case-sensitive (RFC 9110 §9.1): `get` is `other`.
+  /// The method whose token lies at `range`. Tokens are case-sensitive (RFC 9110 §9.1): `get` is
+  /// `other`.
   init(_ bytes: Span<UInt8>, _ range: Range<Int>) {
     func choose(_ method: Method, _ literal: StaticString) -> Method {
       bytes.matches(range, literal) ? method : .other

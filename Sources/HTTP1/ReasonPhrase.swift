@@ -1,4 +1,5 @@
-/// The reason phrase that belongs to a status code (RFC 9110 §15, RFC 6585), empty for codes not used here.
+/// The reason phrase that belongs to a status code (RFC 9110 §15, RFC 6585), empty for codes not
+/// used here.
 package func reasonPhrase(for status: Int) -> StaticString {
   switch status {
   case 200: "OK"

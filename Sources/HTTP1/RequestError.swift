@@ -1,5 +1,5 @@
-/// Why a request is refused before anyone asks what it wants. The framing of what follows is not to be
-/// trusted any more, so each of these answers closes the connection.
+/// Why a request is refused before anyone asks what it wants. The framing of what follows is not to
+/// be trusted any more, so each of these answers closes the connection.
 ///
 /// The raw value is the stable label that counters carry.
 package enum RequestError: String, Error, Sendable, CaseIterable {

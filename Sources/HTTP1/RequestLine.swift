@@ -22,7 +22,8 @@ struct RequestLine {
   /// The whole line has been read, with its CRLF.
   var isDone: Bool { phase == .done }
 
-  /// Reads from `position` on until the line or `bytes` ends, and moves `position` behind what was read.
+  /// Reads from `position` on until the line or `bytes` ends, and moves `position` behind what was
+  /// read.
   mutating func read(_ bytes: Span<UInt8>, _ position: inout Int) throws(RequestError) {
     while position < bytes.count, phase != .done {
       switch phase {

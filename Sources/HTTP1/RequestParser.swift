@@ -8,10 +8,12 @@ package enum ParseResult: Equatable, Sendable {
   case failed(RequestError)
 }
 
-/// Parses the head of one request after the other (RFC 9112 §2 to §6), stricter wherever the RFC lets it be.
+/// Parses the head of one request after the other (RFC 9112 §2 to §6), stricter wherever the RFC
+/// lets it be.
 ///
-/// A parser keeps its place, so each byte is looked at a bounded number of times however the head is cut up
-/// on its way, and the result does not depend on how. It does no I/O and allocates nothing.
+/// A parser keeps its place, so each byte is looked at a bounded number of times however the head
+/// is cut up on its way, and the result does not depend on how. It does no I/O and allocates
+/// nothing.
 package struct RequestParser: Sendable {
   private let limits: MessageLimits
   private var position = 0
@@ -24,13 +26,14 @@ package struct RequestParser: Sendable {
     fields = FieldSection(fieldsMax: limits.fieldsMax)
   }
 
-  /// The method of the request now being parsed, as soon as its token has been read, and after an error too: an
-  /// answer to HEAD has no body.
+  /// The method of the request now being parsed, as soon as its token has been read, and after an
+  /// error too: an answer to HEAD has no body.
   package var method: Method? { requestLine.method }
 
   /// Looks at the bytes that are new since the last call.
   ///
-  /// - Parameter bytes: everything received from the head's first byte on: what the last call was given, and more.
+  /// - Parameter bytes: everything received from the head's first byte on: what the last call was
+  ///   given, and more.
   /// - Returns: a result other than `incomplete` stays until `reset`.
   package mutating func parse(_ bytes: Span<UInt8>) -> ParseResult {
     guard case .incomplete = result else { return result }
@@ -51,7 +54,8 @@ package struct RequestParser: Sendable {
     result = .incomplete
   }
 
-  /// Each half sees no byte beyond its limit: whoever has read up to there and is not done is over it.
+  /// Each half sees no byte beyond its limit: whoever has read up to there and is not done is over
+  /// it.
   private mutating func readHead(_ bytes: Span<UInt8>) throws(RequestError) -> RequestHead? {
     if !requestLine.isDone {
       let limit = min(limits.requestLineBytesMax, limits.headBytesMax)
@@ -81,7 +85,8 @@ package struct RequestParser: Sendable {
       version: version,
       keepsAlive: !fields.asksClose && (version == .http11 || fields.asksKeepAlive),
       framing: framing,
-      // HTTP/1.0 has no expectations, and without a body there is nothing to wait with (RFC 9110 §10.1.1).
+      // HTTP/1.0 has no expectations, and without a body there is nothing to wait with (RFC 9110
+      // §10.1.1).
       expectsContinue: fields.expectsContinue && version == .http11 && framing != .none,
       host: fields.host,
       headBytes: position)

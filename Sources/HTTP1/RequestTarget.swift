@@ -3,8 +3,8 @@ package struct RequestTarget: Equatable, Sendable {
   /// Offsets in the head of the path and query, byte for byte as the client wrote them.
   /// Begins with `/`, unless `needsSlash`; empty or `?…` only then.
   package var range: Range<Int>
-  /// The target was absolute-form without a path (`http://host` or `http://host?query`, RFC 9112 §3.2.2):
-  /// a `/` is to be put before `range`.
+  /// The target was absolute-form without a path (`http://host` or `http://host?query`, RFC 9112
+  /// §3.2.2): a `/` is to be put before `range`.
   package var needsSlash: Bool
   /// Offset of the first `?` within `range`, or the end of `range`: where the path stops.
   package var pathEnd: Int
@@ -19,9 +19,10 @@ package struct RequestTarget: Equatable, Sendable {
 extension RequestTarget {
   /// Takes apart a target whose bytes are all allowed and whose first `?` is at `query`.
   ///
-  /// origin-form begins with `/`. Of absolute-form the scheme must be http or https and the authority valid
-  /// (RFC 9112 §3.2.2); both are then left out. Nothing else names a path, so everything else is refused: what
-  /// stands right behind `Location: https://host:port` must never be able to go on with the host.
+  /// origin-form begins with `/`. Of absolute-form the scheme must be http or https and the
+  /// authority valid (RFC 9112 §3.2.2); both are then left out. Nothing else names a path, so
+  /// everything else is refused: what stands right behind `Location: https://host:port` must never
+  /// be able to go on with the host.
   init(_ bytes: Span<UInt8>, _ whole: Range<Int>, query: Int?) throws(RequestError) {
     let pathEnd = query ?? whole.upperBound
     if bytes[whole.lowerBound] == UInt8(ascii: "/") {

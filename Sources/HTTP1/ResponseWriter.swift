@@ -1,6 +1,8 @@
-/// The parts of an answer. All of them trap where the buffer is full: it is the caller's to have room.
+/// The parts of an answer. All of them trap where the buffer is full: it is the caller's to have
+/// room.
 extension OutputSpan<UInt8> {
-  /// Appends `HTTP/1.1 <status> <reason>` and CRLF. Answers to HTTP/1.0 say 1.1 as well (RFC 9112 §2.3).
+  /// Appends `HTTP/1.1 <status> <reason>` and CRLF. Answers to HTTP/1.0 say 1.1 as well (RFC 9112
+  /// §2.3).
   package mutating func appendStatusLine(_ status: Int) {
     append("HTTP/1.1 ")
     append(decimal: status)
@@ -31,8 +33,8 @@ extension OutputSpan<UInt8> {
     appendField("Server", server)
   }
 
-  /// Appends the Connection field where one is needed: `close`, or `keep-alive` to a client of HTTP/1.0, which
-  /// would not expect it (RFC 9112 §9.3).
+  /// Appends the Connection field where one is needed: `close`, or `keep-alive` to a client of
+  /// HTTP/1.0, which would not expect it (RFC 9112 §9.3).
   package mutating func appendConnectionField(keepsAlive: Bool, version: HTTPVersion) {
     if !keepsAlive {
       append("Connection: close\r\n")

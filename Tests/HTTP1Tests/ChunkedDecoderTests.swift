@@ -1,8 +1,8 @@
 import HTTP1
 import Testing
 
-/// The last result of a decoder that is given `input` in the parts that end at `ends`, with consumed and data bytes
-/// summed up over all of them.
+/// The last result of a decoder that is given `input` in the parts that end at `ends`, with
+/// consumed and data bytes summed up over all of them.
 private func decode(
   _ input: [UInt8], upTo ends: some Sequence<Int>, limits: MessageLimits = MessageLimits()
 ) -> ChunkedResult {

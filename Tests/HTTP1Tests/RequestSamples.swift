@@ -10,7 +10,8 @@ func parse(_ input: [UInt8], limits: MessageLimits = MessageLimits()) -> ParseRe
   return parser.parse(input.span)
 }
 
-/// Parses `input` with one call for each of the ascending `ends`; all results but the last are returned as well.
+/// Parses `input` with one call for each of the ascending `ends`; all results but the last are
+/// returned as well.
 func parse(
   _ input: [UInt8], upTo ends: some Sequence<Int>, limits: MessageLimits = MessageLimits()
 ) -> [ParseResult] {
