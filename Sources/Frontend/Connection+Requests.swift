@@ -73,7 +73,7 @@ extension Connection {
     let context = ResponseContext(keepsAlive: keepsAlive, date: worker.date, mayHold: mayHold)
 
     let responder = worker.responders[listenerIndex]
-    let room = responseBytesMax + head.target.range.count
+    let room = responder.responseBytesMax + head.target.range.count
     let outcome = receive.withBytes { bytes in
       worker.sink(self).withFreeSpace(atLeast: room) { output in
         responder.respond(to: head, bytes: bytes, context: context, into: &output)

@@ -115,7 +115,7 @@ extension Connection {
 }
 
 extension Listener {
-  var isTLS: Bool {
+  package var isTLS: Bool {
     if case .tls = security { true } else { false }
   }
 

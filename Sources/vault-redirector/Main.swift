@@ -1,0 +1,35 @@
+import Glibc
+import Sys
+
+/// The program: options, configuration, supervisor, exit code.
+@main
+struct Main {
+  static func main() {
+    let arguments = Array(CommandLine.arguments.dropFirst())
+    do {
+      let environment = processEnvironment()
+      switch try Options.parse(arguments, environment: environment) {
+      case .show(let text):
+        print(text)
+      case .run(let options):
+        let configuration = try Configuration(options, environment: environment)
+        let exitCode = try Supervisor(configuration).run()
+        exit(exitCode.rawValue)
+      }
+    } catch {
+      // One line, and no secret in it: what options and files hold never stands in an error's text.
+      print("vault-redirector: \(error.message)", to: &standardError)
+      exit(error.exitCode.rawValue)
+    }
+  }
+}
+
+/// Standard error, for `print`.
+private struct StandardError: TextOutputStream {
+  mutating func write(_ string: String) {
+    // Where nobody reads standard error there is nobody left to tell.
+    _ = fputs(string, stderr)
+  }
+}
+
+private nonisolated(unsafe) var standardError = StandardError()
