@@ -21,11 +21,14 @@ extension Connection {
   func readProxyHeader(_ worker: Worker) -> Step {
     guard mayRead else { return .wait }
     let listener = worker.listeners[listenerIndex]
+    guard let parser = listener.proxyProtocol.parser else {
+      preconditionFailure("a PROXY header is only read where one is expected")
+    }
     var peeked = TransferResult.wouldBlock
     // The header stays in the kernel until it is whole: what follows may be for TLS to read.
     let result = worker.receiveBlock.withEmptySpace { output in
       peeked = transport.socket.peek(into: &output)
-      return ProxyHeaderParser(mode: listener.proxyProtocol.mode).parse(output.span)
+      return parser.parse(output.span)
     }
     switch peeked {
     case .bytes: break
@@ -51,7 +54,7 @@ extension Connection {
         return .wait
       }
       worker.countProxyHeader(header)
-      proxy.client = header.source.map(SocketAddress.init)
+      proxy.client = header.source
       proxy.vpcEndpointID = header.vpcEndpointID
       proxy.isLocal = header.command != .proxy
       if let client = proxy.client, !worker.admit(client, instead: peer) {

@@ -34,16 +34,19 @@ package struct Listener: Sendable {
 
 /// Which connections begin with a PROXY header, and who may send one.
 package struct ProxyPolicy: Sendable {
-  package let mode: ProxyProtocolMode
-  /// Connections from anywhere else are refused, unless `mode` is off.
-  package let sources: [AddressBlock]
+  /// Nil where no header is expected.
+  let parser: ProxyHeaderParser?
+  /// Connections from anywhere else are refused, unless no header is expected at all.
+  let sources: [AddressBlock]
 
   package static let off = ProxyPolicy(mode: .off, sources: [])
 
   package init(mode: ProxyProtocolMode, sources: [AddressBlock]) {
-    self.mode = mode
+    parser = ProxyHeaderParser(mode: mode)
     self.sources = sources
   }
+
+  var isOff: Bool { parser == nil }
 }
 
 /// What goes into the access log.

@@ -120,7 +120,7 @@ extension Listener {
   }
 
   var firstPhase: ConnectionPhase {
-    if proxyProtocol.mode != .off { return .readingProxyHeader }
+    if !proxyProtocol.isOff { return .readingProxyHeader }
     return isTLS ? .handshaking : .readingHead
   }
 
@@ -134,19 +134,6 @@ extension Listener {
 
   /// A connection from `peer` would have to begin with a PROXY header, and may not.
   func refusesHeader(from peer: SocketAddress) -> Bool {
-    proxyProtocol.mode != .off && !proxyProtocol.sources.contains { $0.contains(peer) }
-  }
-}
-
-extension SocketAddress {
-  /// The address that a PROXY header names.
-  init(_ address: ProxyAddress) {
-    let word = { (range: Range<Int>) in
-      range.reduce(UInt64(0)) { $0 << 8 | UInt64(address.bytes[$1]) }
-    }
-    switch address.family {
-    case .ipv4: self.init(ipv4: UInt32(word(0..<4)), port: address.port)
-    case .ipv6: self.init(ipv6High: word(0..<8), low: word(8..<16), port: address.port)
-    }
+    !proxyProtocol.isOff && !proxyProtocol.sources.contains { $0.contains(peer) }
   }
 }
