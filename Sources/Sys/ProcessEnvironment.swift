@@ -14,3 +14,10 @@ package func processEnvironment() -> [String: String] {
   }
   return variables
 }
+
+/// Writes a message to standard error at once, as far as it is taken: for the last words before an exit.
+package func writeToStandardError(_ text: String) {
+  let bytes = Array(text.utf8)
+  // The array's bytes stay where they are for the call; where nobody reads standard error, nobody is left to tell.
+  _ = unsafe bytes.withUnsafeBytes { unsafe write(STDERR_FILENO, $0.baseAddress, $0.count) }
+}

@@ -18,18 +18,8 @@ struct Main {
       }
     } catch {
       // One line, and no secret in it: what options and files hold never stands in an error's text.
-      print("vault-redirector: \(error.message)", to: &standardError)
+      writeToStandardError("vault-redirector: \(error.message)\n")
       exit(error.exitCode.rawValue)
     }
   }
 }
-
-/// Standard error, for `print`.
-private struct StandardError: TextOutputStream {
-  mutating func write(_ string: String) {
-    // Where nobody reads standard error there is nobody left to tell.
-    _ = fputs(string, stderr)
-  }
-}
-
-private nonisolated(unsafe) var standardError = StandardError()
