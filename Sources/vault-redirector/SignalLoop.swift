@@ -18,7 +18,7 @@ struct SignalLoop {
   let drainTimeout: Duration
 
   /// Returns when every worker has ended.
-  func run(_ signals: borrowing SignalReader, reload: () -> Void) throws(SystemError) {
+  func run(_ signals: SignalReader, reload: () -> Void) throws(SystemError) {
     var poller = try Poller()
     try poller.add(signals.number, .read, token: Token.signals)
     try poller.add(pool.finished.number, .read, token: Token.finished)

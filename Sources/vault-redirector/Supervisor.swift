@@ -15,7 +15,7 @@ import Telemetry
 /// worker-0…n      Worker: connections, RedirectResponder ── loads from ──► ActiveNodeCell
 /// log             LogWriter
 /// ```
-struct Supervisor: ~Copyable {
+final class Supervisor {
   private let configuration: Configuration
   private let signals: SignalReader
   private let logWriter: LogWriter
@@ -102,7 +102,7 @@ struct Supervisor: ~Copyable {
     }
   }
 
-  private static func orSystemError<Result: ~Copyable>(
+  private static func orSystemError<Result>(
     _ what: String, _ body: () throws(SystemError) -> Result
   ) throws(StartupError) -> Result {
     do {
