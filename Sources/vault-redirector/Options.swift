@@ -1,7 +1,7 @@
 import ArgumentParser
 
 /// The command line, as written; what it means is for `Configuration` to say.
-struct Options: ParsableArguments {
+struct Options: ParsableCommand {
   @OptionGroup(title: "Compatible with vault-redirector 0.2.0") var seed: SeedOptions
   @OptionGroup(title: "Listening") var listening: ListeningOptions
   @OptionGroup(title: "Finding the active node") var discovery: DiscoveryOptions
@@ -30,7 +30,14 @@ struct Options: ParsableArguments {
     }
   }
 
-  static let configuration = CommandConfiguration(commandName: "vault-redirector")
+  static let configuration = CommandConfiguration(
+    commandName: "vault-redirector",
+    abstract: "Redirects every request to the active node of a Vault or OpenBao cluster.",
+    discussion: """
+      Every option can come from the environment as well: --port from VAULT_REDIRECTOR_PORT, and so on. \
+      Signals: SIGTERM and SIGINT finish what is in flight and exit, a second one exits at once; SIGHUP reads \
+      certificate and key again; SIGUSR1 and SIGUSR2 turn the log on and off.
+      """)
 }
 
 /// The flags of the Python program, each as it was.
