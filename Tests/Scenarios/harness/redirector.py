@@ -7,9 +7,9 @@ import re
 import shlex
 import signal
 import subprocess
-import threading
-import time
 from collections.abc import Callable
+
+from .polling import wait_until
 
 LISTENING = re.compile(r"\bmsg=listening\b.*\baddress=(\S+):(\d+)\b.*\btransport=(\w+)")
 
@@ -22,37 +22,43 @@ class Listener:
 
 
 class Redirector:
-    """One run of the binary, with `-v` and `-P 0` unless `arguments` name a port.
+    """One run of the binary, with `-v`, and `-P 0` unless `arguments` name a port.
 
-    `listeners` says for how many to wait before the constructor returns; 0 for a run that is to fail.
+    Its standard error goes to the file `log`. `listeners` says for how many to wait before the
+    constructor returns; 0 for a run that is to fail.
     """
 
     def __init__(
-        self, *arguments: object, binary: str, environment: dict[str, str] | None = None,
-        listeners: int = 1, prefix: tuple[str, ...] = (), new_session: bool = False,
+        self, *arguments: object, binary: str, log: pathlib.Path,
+        environment: dict[str, str] | None = None, listeners: int = 1, prefix: tuple[str, ...] = (),
     ):
         words = [str(argument) for argument in arguments]
         if not {"-P", "--port"} & set(words):
             words = ["-P", "0", *words]
-        self.lines: list[str] = []
-        self._changed = threading.Condition()
-        self._ended = False
-        self.process = subprocess.Popen(
-            [*prefix, binary, "-v", *words], env={**os.environ, **(environment or {})},
-            stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=new_session,
-        )
+        self.log = log
+        with log.open("wb") as file:
+            self.process = subprocess.Popen(
+                [*prefix, binary, "-v", *words], env={**os.environ, **(environment or {})},
+                stdin=subprocess.DEVNULL, stderr=file, start_new_session=True,
+            )
         self.pid = self.process.pid
-        self._reader = threading.Thread(target=self._collect, daemon=True)
-        self._reader.start()
-        self.listeners: list[Listener] = []
         try:
-            while len(self.listeners) < listeners:
-                line = self.wait_for_line(self._is_listening, after=self._lines_of_listeners())
-                address, port, transport = LISTENING.search(line).groups()
-                self.listeners.append(Listener(address.strip("[]"), int(port), transport))
+            self._wait(lambda: len(self.listeners) >= listeners, f"{listeners} × msg=listening", 10)
         except BaseException:
             self.kill()
             raise
+
+    @property
+    def lines(self) -> list[str]:
+        """What it logged so far, in whole lines."""
+        text = self.log.read_text(errors="backslashreplace")
+        return text[: text.rfind("\n") + 1].splitlines()
+
+    @property
+    def listeners(self) -> list[Listener]:
+        """The listeners it said it has, in its order."""
+        found = [match.groups() for match in map(LISTENING.search, self.lines) if match]
+        return [Listener(address.strip("[]"), int(port), how) for address, port, how in found]
 
     @property
     def port(self) -> int:
@@ -64,26 +70,15 @@ class Redirector:
     ) -> str:
         """The first log line, from index `after` on, that contains the text or satisfies the predicate."""
         matches = predicate if callable(predicate) else lambda line: predicate in line
-        end = time.monotonic() + seconds
-        with self._changed:
-            at = after
-            while True:
-                for line in self.lines[at:]:
-                    if matches(line):
-                        return line
-                at = len(self.lines)
-                if self._ended or not self._changed.wait(end - time.monotonic()):
-                    if at == len(self.lines):
-                        raise AssertionError("no such line in the log:\n" + "\n".join(self.lines))
+        find = lambda: next(filter(matches, self.lines[after:]), None)
+        return self._wait(find, "such a line", seconds)
 
     def signal(self, number: int):
         self.process.send_signal(number)
 
     def wait(self, seconds: float = 10) -> int:
-        """The exit code, once it has ended of itself and its log was read to the end."""
-        code = self.process.wait(seconds)
-        self._reader.join(seconds)
-        return code
+        """The exit code, once it has ended of itself."""
+        return self.process.wait(seconds)
 
     def stop(self, seconds: float = 10) -> int:
         """SIGTERM, and the exit code."""
@@ -110,26 +105,15 @@ class Redirector:
     def command_line(self) -> str:
         return shlex.join(self.process.args)
 
-    def _collect(self):
-        for raw in self.process.stderr:
-            with self._changed:
-                self.lines.append(raw.decode(errors="backslashreplace").rstrip("\n"))
-                self._changed.notify_all()
-        self.process.stderr.close()
-        with self._changed:
-            self._ended = True
-            self._changed.notify_all()
+    def _wait(self, probe: Callable, what: str, seconds: float):
+        def probe_while_it_runs():
+            ended = self.process.poll() is not None
+            result = probe()
+            if ended and not result:
+                raise AssertionError(f"it exited {self.process.returncode}")
+            return result
 
-    def _is_listening(self, line: str) -> bool:
-        return LISTENING.search(line) is not None
-
-    def _lines_of_listeners(self) -> int:
-        """The index after the last `listening` line that was taken."""
-        if not self.listeners:
-            return 0
-        taken = 0
-        for index, line in enumerate(self.lines):
-            taken += self._is_listening(line)
-            if taken == len(self.listeners):
-                return index + 1
-        return len(self.lines)
+        try:
+            return wait_until(what, probe_while_it_runs, seconds)
+        except (AssertionError, TimeoutError) as error:
+            raise AssertionError("\n".join([f"no {what}: {error}", *self.lines])) from None
