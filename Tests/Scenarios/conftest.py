@@ -51,7 +51,7 @@ def cluster(
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch):
-    """Whatever VAULT_, BAO_ and CONSUL_ variables the caller has, no test sees."""
+    """Whatever VAULT_, BAO_, CONSUL_ and proxy variables the caller has, no test sees."""
     for name in list(os.environ):
-        if name.startswith(("VAULT_", "BAO_", "CONSUL_")):
+        if name.startswith(("VAULT_", "BAO_", "CONSUL_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)

@@ -203,6 +203,7 @@ def main() -> int:
         signal.signal(number, lambda *_: sys.exit(1))
     for name in [name for name in os.environ if name.startswith(("VAULT_", "BAO_", "CONSUL_"))]:
         del os.environ[name]
+    os.environ["no_proxy"] = os.environ["NO_PROXY"] = "127.0.0.1"
     demo = Demo(pathlib.Path(tempfile.mkdtemp(prefix="vault-redirector-demo.")))
     told = False
     try:
