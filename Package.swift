@@ -65,8 +65,8 @@ let package = Package(
       name: "FrontendTests", dependencies: ["Frontend", "HTTP1", "Sys", "TLS", "Telemetry"],
       swiftSettings: safety),
     .testTarget(
-      name: "DiscoveryTests", dependencies: ["Discovery", "Redirect"],
-      resources: [.copy("Fixtures")], swiftSettings: safety),
+      name: "DiscoveryTests", dependencies: ["Discovery", "Redirect", "Sys", "Telemetry"],
+      exclude: ["Fixtures"], swiftSettings: safety),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -31,8 +31,4 @@ extension Duration {
       + Int(attoseconds / 1_000_000_000_000_000)
   }
 
-  var inSeconds: Double {
-    let (seconds, attoseconds) = components
-    return Double(seconds) + Double(attoseconds) / 1e18
-  }
 }

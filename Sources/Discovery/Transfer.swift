@@ -9,6 +9,8 @@ final class Transfer {
   /// The most bytes of response fields that are read: 64 KiB.
   static let fieldBytesMax = 64 << 10
 
+  /// What it asks, again and again.
+  let question: Question
   let handle: UnsafeMutableRawPointer
   /// Tells this transfer's handle from others.
   var id: UInt { UInt(bitPattern: unsafe handle) }
@@ -21,7 +23,8 @@ final class Transfer {
   private var fieldBytes = 0
   private var overflowed: String?
 
-  init() {
+  init(for question: Question) {
+    self.question = question
     guard let handle = unsafe curl_easy_init() else { fatalError("libcurl is out of memory") }
     unsafe self.handle = handle
     unsafe errorText = .allocate(capacity: Int(CURL_ERROR_SIZE))
@@ -59,7 +62,6 @@ final class Transfer {
     // Cluster members are asked directly: a proxy of the environment would see tokens, and answer for the dead.
     set(CURLOPT_PROXY, "")
     set(CURLOPT_NOPROXY, "*")
-    set(CURLOPT_USERAGENT, "vault-redirector")
     set(CURLOPT_TIMEOUT_MS, max(1, request.timeout.wholeMilliseconds))
     set(CURLOPT_CONNECTTIMEOUT_MS, max(1, request.connectTimeout.wholeMilliseconds))
     set(CURLOPT_MAXFILESIZE, request.bodyBytesMax)
@@ -86,8 +88,11 @@ final class Transfer {
     set(CURLOPT_SSL_VERIFYPEER, security.verifies ? 1 : 0)
     set(CURLOPT_SSL_VERIFYHOST, security.verifies ? 2 : 0)
     set(CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))
-    if let file = security.authorityFile { set(CURLOPT_CAINFO, file) }
-    if let directory = security.authorityDirectory { set(CURLOPT_CAPATH, directory) }
+    if security.authorityFile != nil || security.authorityDirectory != nil {
+      // Both are set: the one that is not given would otherwise be the system's, and trusted beside it.
+      set(CURLOPT_CAINFO, security.authorityFile)
+      set(CURLOPT_CAPATH, security.authorityDirectory)
+    }
     if let file = security.certificateFile { set(CURLOPT_SSLCERT, file) }
     if let file = security.keyFile { set(CURLOPT_SSLKEY, file) }
   }
@@ -110,13 +115,13 @@ final class Transfer {
         guard let context = unsafe context else { return 0 }
         let transfer = unsafe Unmanaged<Transfer>.fromOpaque(context).takeUnretainedValue()
         let line = unsafe UnsafeRawBufferPointer(start: bytes, count: one * count)
-        return transfer.take(fieldLine: unsafe String(decoding: line, as: UTF8.self))
+        return unsafe transfer.take(fieldLine: String(decoding: line, as: UTF8.self))
           ? one * count : 0
       })
   }
 
   private func appendToBody(_ part: UnsafeRawBufferPointer) -> Bool {
-    guard unsafe answer.body.count + part.count <= bodyBytesMax else {
+    guard answer.body.count + part.count <= bodyBytesMax else {
       overflowed = "the answer is larger than \(bodyBytesMax) bytes"
       return false
     }
@@ -168,7 +173,7 @@ final class Transfer {
     unsafe check(ccurl_set_long(handle, option, value))
   }
 
-  private func set(_ option: CURLoption, _ value: String) {
+  private func set(_ option: CURLoption, _ value: String?) {
     unsafe check(ccurl_set_string(handle, option, value))
   }
 
