@@ -38,7 +38,7 @@ package final class RedirectResponder: Responder {
     to head: RequestHead, bytes: Span<UInt8>, context: ResponseContext,
     into output: inout OutputSpan<UInt8>
   ) -> ResponderOutcome {
-    if cell.generation != generation, let snapshot = cell.loadIfFree() { adopt(snapshot) }
+    if cell.generation != generation { refresh() }
     lastAnswerRedirected = false
     if isHealthPath(head.target, in: bytes) {
       return answerHealth(head, context: context, into: &output)
@@ -59,6 +59,16 @@ package final class RedirectResponder: Responder {
     output.append("\r\n")
     appendConnection(head, context: context, to: &output)
     return .answered(status: 307)
+  }
+
+  /// Takes over what was published since. With a node to name nobody waits for the lock: the older rendering was true
+  /// a moment ago. Without one it is worth a few nanoseconds, or a held request could miss what it waits for.
+  private func refresh() {
+    if let snapshot = cell.loadIfFree() {
+      adopt(snapshot)
+    } else if node == nil {
+      adopt(cell.load())
+    }
   }
 
   private func adopt(_ snapshot: ActiveNodeSnapshot) {

@@ -64,7 +64,7 @@ final class Fixture {
       keepsAlive: asked.keepsAlive, date: HTTPDate(secondsSinceEpoch: 784_111_777),
       mayHold: asked.mayHold)
     var outcome = ResponderOutcome.hold
-    let output = [UInt8](capacity: responseBytesMax + end) { span in
+    let output = [UInt8](capacity: responder.responseBytesMax + end) { span in
       outcome = responder.respond(to: head, bytes: bytes.span, context: context, into: &span)
     }
     return (outcome, String(decoding: output, as: UTF8.self))

@@ -93,7 +93,7 @@ struct HealthTests {
     fixture.cell.report(status)
     let answer = fixture.ask(.init(target: path))
     #expect(answer.outcome == .answered(status: 503))
-    #expect(answer.text.utf8.count < responseBytesMax)
+    #expect(answer.text.utf8.count < fixture.responder.responseBytesMax)
     #expect(answer.text.contains(#"\u0001\"\\"#))
     #expect(answer.text.contains(#""nodes_left_out":"#))
     #expect(!answer.text.dropFirst(400).utf8.contains(1))
