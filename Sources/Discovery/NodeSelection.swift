@@ -20,6 +20,9 @@ struct NodeVerdict: Equatable, Sendable {
   let modifyIndex: UInt64
   let checks: [ServiceEntry.Check]
   var outcome: Outcome
+
+  /// Nil where the address is unusable.
+  var node: ActiveNode? { target.map { ActiveNode(target: $0, name: name) } }
 }
 
 /// The active node according to one answer of Consul's, and why.
@@ -29,8 +32,18 @@ struct NodeSelection: Equatable, Sendable {
   private(set) var chosen: ActiveNode?
 
   /// How many could have been chosen.
-  var candidates: Int {
-    verdicts.count { $0.outcome == .chosen || $0.outcome == .outranked }
+  var candidates: Int { candidateNodes.count }
+
+  /// Those that could have been chosen, the chosen one first.
+  var candidateNodes: [ActiveNode] {
+    let others = verdicts.filter { $0.outcome == .outranked }.compactMap(\.node)
+    return (chosen.map { [$0] } ?? []) + others
+  }
+
+  /// Every node with a usable address, each target once.
+  var distinctNodes: [ActiveNode] {
+    var seen: Set<RedirectTarget> = []
+    return verdicts.compactMap(\.node).filter { seen.insert($0.target).inserted }
   }
 
   /// Why the nodes that may not be chosen would have been, had they been allowed.
@@ -50,9 +63,9 @@ struct NodeSelection: Equatable, Sendable {
         let (a, b) = (verdicts[left], verdicts[right])
         return a.modifyIndex != b.modifyIndex ? a.modifyIndex > b.modifyIndex : a.name < b.name
       }
-    guard let best, let target = verdicts[best].target else { return }
+    guard let best else { return }
     verdicts[best].outcome = .chosen
-    chosen = ActiveNode(target: target, name: verdicts[best].name)
+    chosen = verdicts[best].node
   }
 }
 

@@ -67,7 +67,8 @@ package struct TargetPattern: Hashable, Sendable {
     guard isHost, !text.isEmpty, text.utf8.count <= 253 else {
       throw .invalid(
         option: option,
-        reason: "\"\(sanitized(text))\" is neither a host pattern like *.vault.example.com nor a CIDR "
+        reason:
+          "\"\(sanitized(text))\" is neither a host pattern like *.vault.example.com nor a CIDR "
           + "range like 10.0.0.0/8")
     }
     form = .glob(Array(text.lowercased().utf8))

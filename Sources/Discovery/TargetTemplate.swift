@@ -7,7 +7,7 @@ package struct TargetTemplate: Hashable, Sendable {
     case node, ip, address, port, datacenter
   }
 
-  private let scheme: RedirectTarget.Scheme
+  let scheme: RedirectTarget.Scheme
   private let host: [Part]
   private let port: [Part]
 
@@ -36,7 +36,8 @@ package struct TargetTemplate: Hashable, Sendable {
     port = parts.count == 2 ? try Self.parse(parts[1], invalid: invalid) : [.port]
     let sample = Values(node: "node", ip: "192.0.2.1", address: "address", port: 8200, dc: "dc1")
     guard target(sample) != nil else {
-      throw invalid("gives no URL; placeholders stand for parts of a host or its port, no path follows")
+      throw invalid(
+        "gives no URL; placeholders stand for parts of a host or its port, no path follows")
     }
   }
 
