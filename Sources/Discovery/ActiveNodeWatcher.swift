@@ -83,7 +83,7 @@ package final class ActiveNodeWatcher: @unchecked Sendable {
 }
 
 /// libcurl's global state: set up once, on the first use, and never torn down.
-private enum CurlLibrary {
+enum CurlLibrary {
   private static let code = curl_global_init(Int(CURL_GLOBAL_DEFAULT))
 
   static func prepare() {

@@ -93,7 +93,8 @@ struct ConsulWatch {
       parameters.append("\(name)=\(percentEncoded(value))")
     }
     let name = percentEncoded(source.service)
-    return "/v1/health/service/\(name)?" + parameters.joined(separator: "&")
+    let query = parameters.isEmpty ? "" : "?" + parameters.joined(separator: "&")
+    return "/v1/health/service/\(name)\(query)"
   }
 
   /// Takes what became of the query.

@@ -111,6 +111,11 @@ struct ProbeBoard {
     if case .active(let node) = verdict { incumbent = node.target }
   }
 
+  /// Every node has been heard, or has failed to answer.
+  var isComplete: Bool {
+    nodes.allSatisfy { $0.state != .unknown && !$0.wantsActiveTime && !$0.isAskedForActiveTime }
+  }
+
   private var hasActive: Bool { nodes.contains { $0.state == .active } }
 
   /// Two say that they are active: the older word may be out of date, so it is asked for again, and both for the time
