@@ -26,8 +26,8 @@ private func fuzz(_ input: Span<UInt8>, limits: MessageLimits) {
   case .needsMore(let dataBytes):
     check((0...count).contains(dataBytes), "data are among the bytes")
   case .finished(let consumed, let dataBytes):
-    check(consumed <= count && dataBytes <= consumed - 5, "a body has data, and 0, CRLF, CRLF")
-    check(input[consumed - 2] == 0x0D && input[consumed - 1] == 0x0A, "an empty line ends a body")
+    check(consumed <= count, "a body is within bounds")
+    check(walk(input) == (consumed, dataBytes), "a body ends where a plain reading of it ends")
     check(
       decode(input, upTo: [consumed], limits: limits) == whole, "what follows is not looked at")
     let almost = decode(input, upTo: [consumed - 1], limits: limits)
@@ -56,4 +56,23 @@ private func decode(
     }
   }
   return .needsMore(dataBytes: data)
+}
+
+/// Another way through a body that is known to be valid: line by line, a line ending at its first CR.
+private func walk(_ body: Span<UInt8>) -> (consumed: Int, dataBytes: Int) {
+  var (offset, data, isTrailer) = (0, 0, false)
+  while true {
+    let start = offset
+    while body[offset] != 0x0D { offset += 1 }
+    let line = String(decoding: (start..<offset).map { body[$0] }, as: UTF8.self)
+    offset += 2
+    if isTrailer {
+      if line.isEmpty { return (offset, data) }
+    } else if let size = Int(line.prefix(while: \.isHexDigit), radix: 16), size > 0 {
+      data += size
+      offset += size + 2
+    } else {
+      isTrailer = true
+    }
+  }
 }

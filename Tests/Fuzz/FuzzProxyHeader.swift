@@ -1,4 +1,5 @@
 import ProxyProtocol
+import Sys
 
 @c(LLVMFuzzerTestOneInput)
 func fuzz(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
@@ -30,7 +31,11 @@ private func fuzz(_ input: Span<UInt8>, mode: ProxyProtocolMode) -> ProxyParseRe
     check(parser.parse(input.extracting(first: consumed)) == whole, "what follows is not looked at")
     let hasAddresses = header.source != nil && header.destination != nil
     check(hasAddresses == (header.command == .proxy), "a proxied connection has addresses")
-    check(header.version == .v2 || consumed <= 107, "a line is short")
+    if header.version == .v1 {
+      checkLine(header, input.extracting(first: consumed))
+    } else if header.command == .proxy {
+      checkTLVs(input.extracting(first: consumed))
+    }
     for ends in input.arrivals {
       for end in ends where end < consumed {
         guard case .incomplete(let needs) = parser.parse(input.extracting(first: end)) else {
@@ -55,4 +60,25 @@ private func fuzz(_ input: Span<UInt8>, mode: ProxyProtocolMode) -> ProxyParseRe
     }
   }
   return whole
+}
+
+/// A line of version 1 has one way to be written, but for the addresses of IPv6.
+private func checkLine(_ header: ProxyHeader, _ line: Span<UInt8>) {
+  check(line.count <= 107, "a line is short")
+  guard let source = header.source, let destination = header.destination, line[9] == 0x34 else {
+    return
+  }
+  let canonical =
+    "PROXY TCP4 \(source.host) \(destination.host) \(source.port) \(destination.port)\r\n"
+  check(Array(canonical.utf8) == line.indices.map { line[$0] }, "a line is canonical")
+}
+
+/// The TLVs behind TCP addresses end exactly where the header ends.
+private func checkTLVs(_ header: Span<UInt8>) {
+  var offset = 16 + (header[13] == 0x11 ? 12 : 36)
+  while offset < header.count {
+    check(offset + 3 <= header.count, "a TLV has a type and a length")
+    offset += 3 + Int(header[offset + 1]) << 8 + Int(header[offset + 2])
+  }
+  check(offset == header.count, "a TLV ends in its header")
 }
