@@ -40,6 +40,12 @@ package final class ListeningSocket: Sendable {
   /// What to register for reading.
   package var number: Int32 { descriptor.number }
 
+  /// Stops listening: the kernel refuses connections from now on, and resets those that nobody accepted. From any thread.
+  package func stop() {
+    // On a listening socket this cannot fail; closing it is the owner's, who may still have it in a poller.
+    _ = shutdown(descriptor.number, Int32(SHUT_RDWR))
+  }
+
   /// What `accept` brought.
   package enum Accepted: ~Copyable {
     case connection(StreamSocket, SocketAddress)

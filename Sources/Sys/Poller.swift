@@ -46,6 +46,7 @@ package struct Poller: ~Copyable {
   private let descriptor: FileDescriptor
   // Owned here alone, allocated in `init`, freed in `deinit`; epoll_wait initializes what it reports.
   private let events: UnsafeMutablePointer<epoll_event>
+  private var count = 0
 
   package init() throws(SystemError) {
     let number = try systemCall("epoll_create1") { epoll_create1(Int32(EPOLL_CLOEXEC)) }
@@ -81,31 +82,35 @@ package struct Poller: ~Copyable {
     }
   }
 
-  /// Waits until something happens and tells of it, one event after the other.
+  /// Waits until something happens.
   ///
   /// - Parameter milliseconds: the longest wait; -1 for no end, 0 for none.
-  /// - Returns: how many events there were; 0 after a time-out or a signal.
-  package func wait(
-    milliseconds: Int32, _ body: (PollEvent) -> Void
-  ) throws(SystemError) -> Int {
-    let count = unsafe epoll_wait(descriptor.number, events, Int32(Self.eventsMax), milliseconds)
-    if count < 0 {
+  /// - Returns: how many events there are to look at with `event`; 0 after a time-out or a signal.
+  package mutating func wait(milliseconds: Int32) throws(SystemError) -> Int {
+    count = 0
+    let result = unsafe epoll_wait(
+      descriptor.number, events, Int32(Self.eventsMax), milliseconds)
+    if result < 0 {
       let code = errno
       if code == EINTR { return 0 }
       throw SystemError("epoll_wait", code: code)
     }
-    for index in 0..<Int(count) {
-      // The first `count` events were written by the call just made.
-      let event = unsafe events[index]
-      let flags = unsafe event.events
-      body(
-        PollEvent(
-          token: unsafe event.data.u64,
-          isReadable: flags & EPOLLIN.rawValue != 0,
-          isWritable: flags & EPOLLOUT.rawValue != 0,
-          isBroken: flags & (EPOLLHUP.rawValue | EPOLLERR.rawValue) != 0,
-          isHangup: flags & EPOLLRDHUP.rawValue != 0))
-    }
-    return Int(count)
+    count = Int(result)
+    return count
+  }
+
+  /// What the last `wait` found, from 0 up to what it returned.
+  @inline(__always)
+  package func event(_ index: Int) -> PollEvent {
+    precondition(index < count, "an event that the last wait did not report")
+    // The first `count` events were written by epoll_wait.
+    let event = unsafe events[index]
+    let flags = unsafe event.events
+    return PollEvent(
+      token: unsafe event.data.u64,
+      isReadable: flags & EPOLLIN.rawValue != 0,
+      isWritable: flags & EPOLLOUT.rawValue != 0,
+      isBroken: flags & (EPOLLHUP.rawValue | EPOLLERR.rawValue) != 0,
+      isHangup: flags & EPOLLRDHUP.rawValue != 0)
   }
 }

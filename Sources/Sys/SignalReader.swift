@@ -2,7 +2,7 @@ import CLinux
 import Glibc
 
 /// Signals as data: blocked for the whole process, read one by one on the main thread (signalfd(2)).
-package struct SignalReader: ~Copyable {
+package final class SignalReader: Sendable {
   private let descriptor: FileDescriptor
 
   /// Blocks `signals` for this thread and all it starts from now on, and ignores SIGPIPE: to be called before the

@@ -40,6 +40,19 @@ package struct StreamSocket: ~Copyable {
     receive(into: &output, flags: Int32(MSG_PEEK))
   }
 
+  /// Drops up to `bytes` bytes that have come, without copying them (MSG_TRUNC, tcp(7)).
+  package func discard(_ bytes: Int) -> TransferResult {
+    while true {
+      // With MSG_TRUNC the kernel writes nowhere: a null buffer is right.
+      let result = recv(number, nil, bytes, Int32(MSG_TRUNC))
+      if result > 0 { return .bytes(result) }
+      if result == 0 { return .endOfStream }
+      let code = errno
+      if code == EAGAIN { return .wouldBlock }
+      if code != EINTR { return .failed(SystemError("recv", code: code)) }
+    }
+  }
+
   private func receive(
     into output: inout OutputSpan<UInt8>, flags: Int32
   ) -> TransferResult {

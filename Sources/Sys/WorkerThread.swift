@@ -1,9 +1,10 @@
 import CLinux
 import Glibc
+import Synchronization
 
 /// A thread of our own: started, named, joined.
-package struct WorkerThread: ~Copyable, Sendable {
-  private let thread: pthread_t
+package final class WorkerThread: Sendable {
+  private let thread: Mutex<pthread_t?>
 
   /// Starts `body` on a new thread.
   ///
@@ -29,12 +30,13 @@ package struct WorkerThread: ~Copyable, Sendable {
       unsafe reference.release()
       throw SystemError("pthread_create", code: code)
     }
-    self.thread = thread
+    self.thread = Mutex(thread)
   }
 
-  /// Waits until the thread has ended. Every thread is joined exactly once.
-  package consuming func join() {
-    // The thread is joinable and nobody else has its id: the call cannot fail.
+  /// Waits until the thread has ended. A second call returns at once.
+  package func join() {
+    guard let thread = thread.withLock({ $0.take() }) else { return }
+    // The thread is joinable, and its id was taken out just now: it is joined once.
     _ = pthread_join(thread, nil)
   }
 }

@@ -3,6 +3,13 @@ package import Logging
 /// swift-log's logger, so that the floors above need not import it.
 package typealias Log = Logging.Logger
 
+extension Logging.Logger {
+  /// A logger that writes logfmt lines of `level` and above.
+  package static func logfmt(_ writer: LogWriter, level: Level) -> Logging.Logger {
+    Logging.Logger(label: "vault-redirector") { _ in LogfmtHandler(writer: writer, level: level) }
+  }
+}
+
 /// Renders records of swift-log as logfmt lines and hands them to a `LogWriter`.
 package struct LogfmtHandler: LogHandler {
   package var metadata: Logging.Logger.Metadata = [:]

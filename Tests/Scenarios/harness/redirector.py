@@ -1,0 +1,119 @@
+"""The real binary as a subprocess: its ports, its log lines, its memory, its exit code."""
+
+import dataclasses
+import os
+import pathlib
+import re
+import shlex
+import signal
+import subprocess
+from collections.abc import Callable
+
+from .polling import wait_until
+
+LISTENING = re.compile(r"\bmsg=listening\b.*\baddress=(\S+):(\d+)\b.*\btransport=(\w+)")
+
+
+@dataclasses.dataclass(frozen=True)
+class Listener:
+    address: str
+    port: int
+    transport: str
+
+
+class Redirector:
+    """One run of the binary, with `-v`, and `-P 0` unless `arguments` name a port.
+
+    Its standard error goes to the file `log`. `listeners` says for how many to wait before the
+    constructor returns; 0 for a run that is to fail.
+    """
+
+    def __init__(
+        self, *arguments: object, binary: str, log: pathlib.Path,
+        environment: dict[str, str] | None = None, listeners: int = 1, prefix: tuple[str, ...] = (),
+    ):
+        words = [str(argument) for argument in arguments]
+        if not {"-P", "--port"} & set(words):
+            words = ["-P", "0", *words]
+        self.log = log
+        with log.open("wb") as file:
+            self.process = subprocess.Popen(
+                [*prefix, binary, "-v", *words], env={**os.environ, **(environment or {})},
+                stdin=subprocess.DEVNULL, stderr=file, start_new_session=True,
+            )
+        self.pid = self.process.pid
+        try:
+            self._wait(lambda: len(self.listeners) >= listeners, f"{listeners} × msg=listening", 10)
+        except BaseException:
+            self.kill()
+            raise
+
+    @property
+    def lines(self) -> list[str]:
+        """What it logged so far, in whole lines."""
+        text = self.log.read_text(errors="backslashreplace")
+        return text[: text.rfind("\n") + 1].splitlines()
+
+    @property
+    def listeners(self) -> list[Listener]:
+        """The listeners it said it has, in its order."""
+        found = [match.groups() for match in map(LISTENING.search, self.lines) if match]
+        return [Listener(address.strip("[]"), int(port), how) for address, port, how in found]
+
+    @property
+    def port(self) -> int:
+        """The first listener's port."""
+        return self.listeners[0].port
+
+    def wait_for_line(
+        self, predicate: str | Callable[[str], bool], seconds: float = 10, after: int = 0
+    ) -> str:
+        """The first log line, from index `after` on, that contains the text or satisfies the predicate."""
+        matches = predicate if callable(predicate) else lambda line: predicate in line
+        find = lambda: next(filter(matches, self.lines[after:]), None)
+        return self._wait(find, "such a line", seconds)
+
+    def signal(self, number: int):
+        self.process.send_signal(number)
+
+    def wait(self, seconds: float = 10) -> int:
+        """The exit code, once it has ended of itself."""
+        return self.process.wait(seconds)
+
+    def stop(self, seconds: float = 10) -> int:
+        """SIGTERM, and the exit code."""
+        self.signal(signal.SIGTERM)
+        return self.wait(seconds)
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.wait()
+
+    def memory(self) -> dict[str, int]:
+        """Bytes by the kernel's names, such as `Rss`, `Anonymous` and `Private_Dirty`."""
+        rollup = pathlib.Path(f"/proc/{self.pid}/smaps_rollup").read_text()
+        return {name: int(kib) * 1024 for name, kib in re.findall(r"(\w+): +(\d+) kB", rollup)}
+
+    def descriptors(self) -> int:
+        """How many file descriptors it has open."""
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def threads(self) -> int:
+        return len(os.listdir(f"/proc/{self.pid}/task"))
+
+    def command_line(self) -> str:
+        return shlex.join(self.process.args)
+
+    def _wait(self, probe: Callable, what: str, seconds: float):
+        def probe_while_it_runs():
+            ended = self.process.poll() is not None
+            result = probe()
+            if ended and not result:
+                raise AssertionError(f"it exited {self.process.returncode}")
+            return result
+
+        try:
+            return wait_until(what, probe_while_it_runs, seconds)
+        except (AssertionError, TimeoutError) as error:
+            raise AssertionError("\n".join([f"no {what}: {error}", *self.lines])) from None
