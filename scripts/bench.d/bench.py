@@ -153,6 +153,16 @@ def parse_options() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def build_ours():
+    """Builds the release binary, unless REDIRECTOR_BINARY names one."""
+    if not os.environ.get("REDIRECTOR_BINARY"):
+        print("Building the release binary.", file=sys.stderr)
+        built = subprocess.run([REPOSITORY / "scripts" / "build"], stdout=subprocess.PIPE, text=True)
+        if built.returncode:
+            sys.exit(built.stdout + "bench: the build failed")
+        os.environ["REDIRECTOR_BINARY"] = built.stdout.splitlines()[-1]
+
+
 def allow_descriptors(wanted: int):
     """For this process and all that it starts; where the limit is hard, as many as there are."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -165,6 +175,8 @@ def allow_descriptors(wanted: int):
 def main() -> int:
     options = parse_options()
     allow_descriptors(65536)
+    if "ours" in options.servers:
+        build_ours()
     with tempfile.TemporaryDirectory(prefix="vault-redirector-bench.") as scratch:
         bench = Bench(options, pathlib.Path(scratch))
         noise = figures.Noise(bench.server_core, bench.client_core)
