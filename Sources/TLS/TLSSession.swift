@@ -170,4 +170,12 @@ extension TLSSession {
 
   /// True where the handshake used a ticket of an earlier session.
   package var isResumed: Bool { unsafe SSL_session_reused(ssl) == 1 }
+
+  /// The subject of the client's certificate in RFC 2253 form, for a log; nil where it showed none. In a resumed session
+  /// it is that of the handshake the session began with.
+  package var clientSubject: String? {
+    // The certificate is the session's, and the text a copy.
+    guard let certificate = unsafe SSL_get0_peer_certificate(ssl) else { return nil }
+    return unsafe CertificateFacts.text(of: X509_get_subject_name(certificate))
+  }
 }
