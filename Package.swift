@@ -61,10 +61,12 @@ let package = Package(
     .testTarget(
       name: "ProxyProtocolTests", dependencies: ["ProxyProtocol", "Sys"], swiftSettings: safety),
     .testTarget(name: "RedirectTests", dependencies: ["Redirect", "HTTP1"], swiftSettings: safety),
-    .testTarget(name: "FrontendTests", dependencies: ["Frontend"], swiftSettings: safety),
     .testTarget(
-      name: "DiscoveryTests", dependencies: ["Discovery", "Redirect"],
-      resources: [.copy("Fixtures")], swiftSettings: safety),
+      name: "FrontendTests", dependencies: ["Frontend", "HTTP1", "Sys", "TLS", "Telemetry"],
+      swiftSettings: safety),
+    .testTarget(
+      name: "DiscoveryTests", dependencies: ["Discovery", "Redirect", "Sys", "Telemetry"],
+      exclude: ["Fixtures"], swiftSettings: safety),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <unistd.h>
 
 int clinux_accept4(int listener, struct sockaddr *address, socklen_t *length) {
   return accept4(listener, address, length, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -15,5 +16,7 @@ int clinux_processors(void) {
   }
   return CPU_COUNT(&set);
 }
+
+char **clinux_environment(void) { return environ; }
 
 void clinux_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }

@@ -1,38 +1,12 @@
-/// The minor version of HTTP/1 that a request speaks (RFC 9112 §2.3); a minor above 1 counts as 1.1.
+/// The minor version of HTTP/1 that a request speaks (RFC 9112 §2.3); a minor above 1 counts as
+/// 1.1.
 package enum HTTPVersion: UInt8, Sendable {
   case http10
   case http11
 }
 
-/// How the end of a request's body is found (RFC 9112 §6.3).
-package enum BodyFraming: Equatable, Sendable {
-  /// There is no body.
-  case none
-  /// So many bytes follow the head; at least 1.
-  case length(UInt64)
-  /// The body comes in chunks (RFC 9112 §7.1).
-  case chunked
-}
-
-/// Where the part of a request's target lies that goes into `Location`.
-package struct RequestTarget: Equatable, Sendable {
-  /// Offsets in the head of the path and query, byte for byte as the client wrote them.
-  /// Begins with `/`, unless `needsSlash`; empty or `?…` only then.
-  package var range: Range<Int>
-  /// The target was absolute-form without a path (`http://host` or `http://host?query`, RFC 9112 §3.2.2):
-  /// a `/` is to be put before `range`.
-  package var needsSlash: Bool
-  /// Offset of the first `?` within `range`, or the end of `range`: where the path stops.
-  package var pathEnd: Int
-
-  package init(range: Range<Int>, needsSlash: Bool, pathEnd: Int) {
-    self.range = range
-    self.needsSlash = needsSlash
-    self.pathEnd = pathEnd
-  }
-}
-
-/// A request's head, parsed and valid: offsets into the bytes it was parsed from, and nothing allocated.
+/// A request's head, parsed and valid: offsets into the bytes it was parsed from, and nothing
+/// allocated.
 package struct RequestHead: Equatable, Sendable {
   package var method: Method
   /// Offsets of the method's token.
@@ -42,11 +16,13 @@ package struct RequestHead: Equatable, Sendable {
   /// What the client asked for: whether the connection stays open after the answer (RFC 9112 §9.3).
   package var keepsAlive: Bool
   package var framing: BodyFraming
-  /// The client sent `Expect: 100-continue` and waits for an answer before its body (RFC 9110 §10.1.1).
+  /// The client sent `Expect: 100-continue` and waits for an answer before its body (RFC 9110
+  /// §10.1.1).
   package var expectsContinue: Bool
   /// Offsets of the value of `Host`, or nil where an HTTP/1.0 request has none.
   package var host: Range<Int>?
-  /// The bytes from the request line to the empty line, with both: where the body, or the next head, begins.
+  /// The bytes from the request line to the empty line, with both: where the body, or the next
+  /// head, begins.
   package var headBytes: Int
 
   package init(

@@ -32,7 +32,7 @@ package protocol Responder: AnyObject {
   /// - Parameters:
   ///   - head: the parsed request.
   ///   - bytes: what `head` was parsed from; its offsets point in here.
-  ///   - output: has room for `responseBytesMax` more than the request's target.
+  ///   - output: has room for `responseBytesMax` and the request's target.
   func respond(
     to head: RequestHead, bytes: Span<UInt8>, context: ResponseContext,
     into output: inout OutputSpan<UInt8>
@@ -40,7 +40,11 @@ package protocol Responder: AnyObject {
 
   /// The host that the last answer's `Location` names, for the access log; empty where it had none.
   var lastLocationHost: String { get }
+
+  /// What an answer may need beyond the request's own target, in bytes.
+  var responseBytesMax: Int { get }
 }
 
-/// What an answer may need beyond the request's own target, in bytes.
-package let responseBytesMax = 8192
+extension Responder {
+  package var responseBytesMax: Int { 8192 }
+}

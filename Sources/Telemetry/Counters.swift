@@ -6,9 +6,9 @@ import Synchronization
 /// adds. Whoever counts on several threads owns one block a thread and sums them when read.
 package final class CounterBlock: Sendable {
   /// The most counters a block can hold.
-  package static let capacity = 192
+  package static let capacity = 512
 
-  private let counters: InlineArray<192, Atomic<UInt64>>
+  private let counters: InlineArray<512, Atomic<UInt64>>
 
   package init() {
     counters = InlineArray { _ in Atomic<UInt64>(0) }

@@ -19,6 +19,9 @@ int clinux_accept4(int listener, struct sockaddr *_Nullable address, socklen_t *
 /// The number of processors this process may run on: sched_getaffinity(2), or -1.
 int clinux_processors(void);
 
+/// The variables of this process's environment, as environ(7) has them.
+char *_Nullable *_Nullable clinux_environment(void);
+
 /// Names the calling thread for ps and gdb: at most 15 bytes.
 void clinux_name_thread(const char *_Nonnull name);
 

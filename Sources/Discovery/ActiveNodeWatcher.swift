@@ -1,0 +1,100 @@
+import CCurl
+import Glibc
+package import Redirect
+import Synchronization
+package import Sys
+package import Telemetry
+
+/// Finds the active node, on a thread of its own named `discovery`, and publishes it.
+// Unchecked: `loop` is used by the discovery thread alone, but for `wake`, which libcurl allows from any thread, and for
+// `deinit`, which nobody else can see. All other properties are constants that are Sendable themselves.
+package final class ActiveNodeWatcher: @unchecked Sendable {
+  private let configuration: DiscoveryConfiguration
+  private let cell: ActiveNodeCell
+  private let log: Log
+  private let time: TimeSource
+  private let loop: TransferLoop
+  private let isStopping = Atomic(false)
+  private let isReloading = Atomic(false)
+  private let thread = Mutex<WorkerThread?>(nil)
+
+  /// Calls curl_global_init(3): before any other thread that might.
+  package init(
+    _ configuration: DiscoveryConfiguration, cell: ActiveNodeCell, log: Log,
+    time: TimeSource = .system
+  ) {
+    CurlLibrary.prepare()
+    self.configuration = configuration
+    self.cell = cell
+    self.log = log
+    self.time = time
+    loop = TransferLoop()
+  }
+
+  /// Starts the thread; once.
+  package func start() throws(SystemError) {
+    var started: WorkerThread? = try WorkerThread(named: "discovery") { self.run() }
+    thread.withLock { $0 = started.take() }
+  }
+
+  /// Ends the thread and waits for it; whatever it is asking is given up at once.
+  package func stop() {
+    isStopping.store(true, ordering: .releasing)
+    loop.wake()
+    thread.withLock { slot in
+      if let started = slot.take() { started.join() }
+    }
+  }
+
+  /// Reads the token again and asks at once.
+  package func reload() {
+    isReloading.store(true, ordering: .releasing)
+    loop.wake()
+  }
+
+  /// Looks at the clock again: for a test that has moved it.
+  func wake() {
+    loop.wake()
+  }
+
+  private func run() {
+    let watch = NodeWatch(configuration, cell: cell, log: log) { Double.random(in: 0..<1) }
+    var transfers: [Question: Transfer] = [:]
+    while !isStopping.load(ordering: .acquiring) {
+      if isReloading.exchange(false, ordering: .acquiringAndReleasing) {
+        for question in watch.reload() {
+          if let transfer = transfers[question] { loop.cancel(transfer) }
+        }
+      }
+      let now = time.now()
+      for (question, request) in watch.due(now: now) {
+        let transfer = transfers[question] ?? Transfer(for: question)
+        transfers[question] = transfer
+        loop.start(request, on: transfer)
+      }
+      let pause = watch.nextAt.map { $0 - now.monotonic } ?? .seconds(60)
+      for (transfer, result) in loop.turn(timeout: pause) {
+        watch.take(result, to: transfer.question, now: time.now())
+      }
+    }
+    for transfer in transfers.values { loop.cancel(transfer) }
+  }
+}
+
+/// libcurl's global state: set up once, on the first use, and never torn down.
+private enum CurlLibrary {
+  private static let code = curl_global_init(Int(CURL_GLOBAL_DEFAULT))
+
+  static func prepare() {
+    precondition(code == CURLE_OK, "libcurl cannot be set up")
+  }
+}
+
+extension TimeSource {
+  /// CLOCK_MONOTONIC and the wall clock.
+  package static let system = TimeSource {
+    Moment(
+      monotonic: .nanoseconds(MonotonicTime.now().nanoseconds),
+      epochSeconds: MonotonicTime.secondsSinceEpoch())
+  }
+}

@@ -1,0 +1,58 @@
+/// How the other side of a TLS connection is checked, and what we show it.
+package struct OutboundSecurity: Hashable, Sendable {
+  /// PEM files and directories; nil: the system's own trust.
+  package var authorityFile: String?
+  package var authorityDirectory: String?
+  /// PEM files, both or neither.
+  package var certificateFile: String?
+  package var keyFile: String?
+  /// The name to ask for (SNI) and to check, where it is not the URL's host.
+  package var serverName: String?
+  /// False accepts any certificate: whoever sets it has been asked for it by name.
+  package var verifies = true
+
+  package init() {}
+}
+
+/// One GET, whole: what a transfer needs to know.
+struct OutboundRequest: Sendable {
+  var url: String
+  /// The Unix socket to connect to instead of the URL's host.
+  var unixSocket: String?
+  /// Field names and values; tokens travel here and nowhere else.
+  var fields: [(name: String, value: String)] = []
+  /// `user:password` for Basic authentication (RFC 7617).
+  var credentials: String?
+  /// From the first packet to the last byte of the body.
+  var timeout: Duration
+  var connectTimeout: Duration
+  var bodyBytesMax: Int
+  var security: OutboundSecurity
+}
+
+/// What came back: any status.
+struct OutboundAnswer: Sendable {
+  var status: Int
+  /// Names in lower case; of a name that occurs twice the last value.
+  var fields: [String: String] = [:]
+  var body: [UInt8] = []
+}
+
+/// Why there is no whole answer.
+struct OutboundFailure: Error, Equatable, Sendable {
+  enum Kind: Equatable, Sendable {
+    /// Nobody could be reached, or not in time.
+    case unreachable
+    case timedOut
+    /// The connection ended, or what came is not HTTP.
+    case broken
+    /// The certificate or the handshake.
+    case tls
+    /// More than `bodyBytesMax`.
+    case tooLarge
+  }
+
+  let kind: Kind
+  /// Printable, in libcurl's words or ours; without query strings.
+  let reason: String
+}

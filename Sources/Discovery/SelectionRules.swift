@@ -1,0 +1,32 @@
+package import Redirect
+
+/// By what the active node is told from the others.
+package enum SelectionMode: Hashable, Sendable {
+  /// It has the active tag.
+  case tag
+  /// The named check passes; without a name, every check of the service does.
+  case check(id: String?)
+  /// By the check while no instance carries a tag that Vault sets itself, else by the tag.
+  case auto(id: String?)
+}
+
+/// How the active node is chosen from Consul's answer.
+package struct SelectionRules: Hashable, Sendable {
+  package var mode: SelectionMode
+  package var activeTag: String
+  package var target: TargetRule
+  package var scheme: RedirectTarget.Scheme
+
+  package init(
+    mode: SelectionMode = .auto(id: nil), activeTag: String = "active", target: TargetRule = .node,
+    scheme: RedirectTarget.Scheme = .http
+  ) {
+    self.mode = mode
+    self.activeTag = activeTag
+    self.target = target
+    self.scheme = scheme
+  }
+
+  /// What Vault's own registration puts on a service.
+  static let vaultTags: Set<String> = ["active", "standby", "performance-standby", "initialized"]
+}

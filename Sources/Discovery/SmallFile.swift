@@ -1,0 +1,70 @@
+import Glibc
+import Sys
+
+/// Files that an option names: read whole, and never more than `bytesMax` of them.
+enum SmallFile {
+  /// The most bytes that are read: 1 MiB, the bound of systemd's credentials too.
+  static let bytesMax = 1 << 20
+
+  /// - Throws: `.unreadable` with the system's own words, `.unfit` for a larger file.
+  static func read(_ path: String, option: String) throws(DiscoveryError) -> [UInt8] {
+    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else {
+      throw .unreadable(option: option, path: path, reason: SystemError.text(of: errno))
+    }
+    defer { close(descriptor) }
+    var bytes: [UInt8] = []
+    var part = [UInt8](repeating: 0, count: 16_384)
+    while true {
+      // At most `part.count` bytes are written into `part`.
+      let count = unsafe Glibc.read(descriptor, &part, part.count)
+      let code = errno
+      if count < 0, code == EINTR { continue }
+      guard count >= 0 else {
+        throw .unreadable(option: option, path: path, reason: SystemError.text(of: code))
+      }
+      if count == 0 { return bytes }
+      bytes += part[..<count]
+      guard bytes.count <= bytesMax else {
+        throw .unfit(option: option, path: path, reason: "larger than \(bytesMax) bytes")
+      }
+    }
+  }
+
+  /// The one line of a token file, without white space around it.
+  static func readToken(_ path: String, option: String) throws(DiscoveryError) -> String {
+    let token = trimmed(String(decoding: try read(path, option: option), as: UTF8.self)[...])
+    guard !token.isEmpty else {
+      throw .unfit(option: option, path: path, reason: "the file is empty; put the token into it")
+    }
+    guard isFieldValue(token) else {
+      throw .unfit(
+        option: option, path: path, reason: "the token has bytes that no HTTP field may have")
+    }
+    return token
+  }
+
+  /// That `path` is a readable file with a PEM block whose name ends with `kind`.
+  static func checkPEM(_ path: String, kind: String, option: String) throws(DiscoveryError) {
+    let text = String(decoding: try read(path, option: option), as: UTF8.self)
+    let found = text.split(separator: "\n").contains { line in
+      line.hasPrefix("-----BEGIN ") && trimmed(line[...]).hasSuffix("\(kind)-----")
+    }
+    guard found else {
+      throw .unfit(
+        option: option, path: path, reason: "there is no PEM block \"\(kind)\" in it")
+    }
+  }
+
+  static func checkDirectory(_ path: String, option: String) throws(DiscoveryError) {
+    guard let directory = unsafe opendir(path) else {
+      throw .unreadable(option: option, path: path, reason: SystemError.text(of: errno))
+    }
+    unsafe closedir(directory)
+  }
+}
+
+/// Visible ASCII and spaces within (RFC 9110 §5.5): nothing that would end a field and begin another.
+func isFieldValue(_ text: String) -> Bool {
+  text.utf8.allSatisfy { $0 >= 0x20 && $0 <= 0x7e }
+}

@@ -1,0 +1,34 @@
+import Redirect
+
+/// `text` in printable ASCII on one line, without query strings, and cut to what a status may hold:
+/// for logs and health.
+func sanitized(_ text: String) -> String {
+  var result = ""
+  var isQuery = false
+  for scalar in text.unicodeScalars {
+    if result.utf8.count >= DiscoveryStatus.errorBytesMax { break }
+    if scalar == "?" { isQuery = true }
+    if scalar == " " || scalar == "\n" { isQuery = false }
+    if isQuery { continue }
+    result.unicodeScalars.append(scalar.value < 0x20 || scalar.value > 0x7e ? " " : scalar)
+  }
+  return trimmed(result[...])
+}
+
+/// `text` without white space at its ends.
+func trimmed(_ text: Substring) -> String {
+  let start = text.drop { $0.isWhitespace }
+  var end = start
+  while end.last?.isWhitespace == true { end.removeLast() }
+  return String(end)
+}
+
+extension Duration {
+  /// Rounded down; the whole range of a deadline fits.
+  var wholeMilliseconds: Int {
+    let (seconds, attoseconds) = components
+    return Int(clamping: seconds.multipliedReportingOverflow(by: 1000).partialValue)
+      + Int(attoseconds / 1_000_000_000_000_000)
+  }
+
+}

@@ -1,0 +1,71 @@
+/// What a node says of itself: the status of its `/v1/sys/health` (domain: Vault's and OpenBao's API documentation).
+enum VaultState: Equatable, Sendable {
+  /// The most bytes of an answer that are read: 64 KiB.
+  static let bodyBytesMax = 64 << 10
+
+  case active
+  case standby
+  case disasterRecoverySecondary
+  case performanceStandby
+  /// A standby that has lost the active node.
+  case strayedStandby
+  case uninitialized
+  case sealed
+  /// No longer a member of the raft cluster.
+  case removed
+  /// A status that is not one of Vault's: something else answers there.
+  case unexpected(Int)
+  /// No answer.
+  case unreachable(String)
+  /// Not asked yet.
+  case unknown
+
+  init(status: Int) {
+    self =
+      switch status {
+      case 200: .active
+      case 429: .standby
+      case 472: .disasterRecoverySecondary
+      case 473: .performanceStandby
+      case 474: .strayedStandby
+      case 501: .uninitialized
+      case 503: .sealed
+      case 530: .removed
+      default: .unexpected(status)
+      }
+  }
+
+  /// Vault itself has said so.
+  var isAnswer: Bool {
+    switch self {
+    case .unexpected, .unreachable, .unknown: false
+    default: true
+    }
+  }
+
+  /// For health, metrics and the log.
+  var name: String {
+    switch self {
+    case .active: "active"
+    case .standby: "standby"
+    case .disasterRecoverySecondary: "dr-secondary"
+    case .performanceStandby: "performance-standby"
+    case .strayedStandby: "standby-without-active"
+    case .uninitialized: "uninitialized"
+    case .sealed: "sealed"
+    case .removed: "removed"
+    case .unexpected: "unexpected"
+    case .unreachable: "unreachable"
+    case .unknown: "unknown"
+    }
+  }
+
+  /// The name, and what is to be added to it.
+  var text: String {
+    switch self {
+    case .unexpected(let status): "unexpected status \(status)"
+    case .unreachable(let reason): "unreachable: \(reason)"
+    default: name
+    }
+  }
+}

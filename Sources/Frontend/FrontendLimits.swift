@@ -1,0 +1,51 @@
+package import HTTP1
+
+/// Every limit and every deadline of the connection side, with its default: here and nowhere else.
+package struct FrontendLimits: Sendable {
+  /// What a request may measure.
+  package var message = MessageLimits()
+
+  /// The most body bytes read and dropped to keep a connection usable; a longer body costs its connection.
+  package var discardBytesMax: UInt64 = 1 << 20
+
+  /// From `accept` to the end of the PROXY header; the specification asks for 3 s at least.
+  package var proxyHeaderTimeout: Duration = .seconds(3)
+  /// From the first step of the TLS handshake to its last.
+  package var handshakeTimeout: Duration = .seconds(10)
+  /// From when a head is due to its last byte, in all: one byte a second does not extend it.
+  package var headTimeout: Duration = .seconds(10)
+  /// From the answer to the last byte of a body that is dropped.
+  package var discardTimeout: Duration = .seconds(5)
+  /// From an answer to the first byte of the next request: above the 60 s of an ELB, below the 350 s of an NLB.
+  package var keepAliveTimeout: Duration = .seconds(75)
+  /// From the first refused byte of an answer until the client has taken it whole.
+  package var writeTimeout: Duration = .seconds(10)
+  /// How long a closed connection is read from, so that its last answer is not lost to a reset.
+  package var lingerTimeout: Duration = .seconds(10)
+  /// How long a drain waits for what is in flight.
+  package var drainTimeout: Duration = .seconds(20)
+  /// How long a drain waits for the first byte of a connection that has not asked anything yet.
+  package var drainSilenceTimeout: Duration = .seconds(1)
+  /// How long a request waits for an active node before it is answered with 503; zero: not at all.
+  package var holdTimeout: Duration = .zero
+  /// The most requests that wait for an active node at once, over all workers.
+  package var heldMax = 1024
+
+  /// Requests on one connection before it is closed; 0: as many as the client likes.
+  package var requestsPerConnectionMax = 0
+  /// Connections at once, over all workers; further ones wait in the kernel's backlog.
+  package var connectionsMax = 1024
+  /// Connections at once from one client address; 0: no such limit.
+  package var connectionsPerAddressMax = 0
+  /// The kernel's queue of connections that are not accepted yet.
+  package var backlog: Int32 = 1024
+
+  /// Connections accepted in one turn of a worker's loop, before those it has get their turn.
+  package var acceptBudget = 32
+  /// Reads from one connection in one turn, before the others get theirs.
+  package var readBudget = 16
+  /// Answers gathered, in bytes, before they are sent: what a pipelining client can make a worker hold.
+  package var gatherBytesMax = 64 << 10
+
+  package init() {}
+}

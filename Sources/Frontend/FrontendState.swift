@@ -1,0 +1,92 @@
+import Sys
+import Synchronization
+import Telemetry
+
+/// What the workers have in common: counts, and whether the end has come. Atomics, read once a wakeup or once an accept.
+final class FrontendState: Sendable {
+  enum Stage: Int, AtomicRepresentable {
+    case running
+    /// Take no more, finish what is there.
+    case draining
+    /// Close everything.
+    case stopping
+  }
+
+  let workers: Int
+  private let currentStage = Atomic<Stage>(.running)
+  private let connections = Atomic<Int>(0)
+  private let accepting: Atomic<Int>
+  private let lastConnectionID = Atomic<UInt64>(0)
+  /// Only used where there is a limit per address.
+  private let addresses = Mutex<[SocketAddress: Int]>([:])
+
+  init(workers: Int) {
+    self.workers = workers
+    accepting = Atomic(workers)
+  }
+
+  var stage: Stage {
+    get { currentStage.load(ordering: .acquiring) }
+    set { currentStage.store(newValue, ordering: .releasing) }
+  }
+
+  func nextConnectionID() -> UInt64 {
+    lastConnectionID.wrappingAdd(1, ordering: .relaxed).newValue
+  }
+
+  /// Takes a place for a connection; false where all are taken.
+  func reserveConnection(limit: Int) -> Bool {
+    if connections.wrappingAdd(1, ordering: .relaxed).newValue <= limit { return true }
+    releaseConnection()
+    return false
+  }
+
+  func releaseConnection() {
+    connections.wrappingSubtract(1, ordering: .relaxed)
+  }
+
+  /// A worker accepts no more. After the last of them the sockets stop listening, so that the kernel refuses new
+  /// connections at once and does not let them wait in vain.
+  func stoppedAccepting(_ listeners: [Listener]) {
+    guard accepting.wrappingSubtract(1, ordering: .acquiringAndReleasing).newValue == 0 else {
+      return
+    }
+    for listener in listeners { listener.socket.stop() }
+  }
+
+  /// Counts a connection for its client; false where `limit` (0: none) is reached.
+  func admit(_ client: SocketAddress, limit: Int) -> Bool {
+    guard limit > 0 else { return true }
+    return addresses.withLock { counts in
+      counts[client.withoutPort, default: 0] += 1
+      return counts[client.withoutPort, default: 0] <= limit
+    }
+  }
+
+  /// Takes back what `admit` counted, whatever it answered.
+  func release(_ client: SocketAddress, limit: Int) {
+    guard limit > 0 else { return }
+    addresses.withLock { counts in
+      let left = counts[client.withoutPort, default: 0] - 1
+      counts[client.withoutPort] = left > 0 ? left : nil
+    }
+  }
+}
+
+extension SocketAddress {
+  fileprivate var withoutPort: SocketAddress {
+    var address = self
+    address.port = 0
+    return address
+  }
+}
+
+/// What reaches one worker from other threads: a wakeup; and what leaves it: its counts.
+final class WorkerControl: Sendable {
+  let wakeup: Wakeup
+  let counters = CounterBlock()
+
+  init() throws(SystemError) {
+    wakeup = try Wakeup()
+  }
+}

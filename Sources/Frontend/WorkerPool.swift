@@ -1,0 +1,74 @@
+package import Sys
+import Synchronization
+package import Telemetry
+
+/// The frontend: its workers, started, woken, drained and joined together.
+package final class WorkerPool: Sendable {
+  private let configuration: FrontendConfiguration
+  private let state: FrontendState
+  private let controls: [WorkerControl]
+  private let running: Atomic<Int>
+  private let threads = Mutex<[WorkerThread]>([])
+  /// Signalled when the last worker has ended.
+  package let finished: Wakeup
+
+  /// - Throws: where the system has no room for the workers' descriptors.
+  package init(_ configuration: FrontendConfiguration) throws(SystemError) {
+    self.configuration = configuration
+    state = FrontendState(workers: configuration.workers)
+    var controls: [WorkerControl] = []
+    for _ in 0..<configuration.workers { controls.append(try WorkerControl()) }
+    self.controls = controls
+    running = Atomic(configuration.workers)
+    finished = try Wakeup()
+  }
+
+  /// Starts a thread for each worker. The listeners are bound already: connections wait in their backlogs until now.
+  package func start() throws(SystemError) {
+    for (index, control) in controls.enumerated() {
+      let (configuration, state) = (self.configuration, self.state)
+      let thread = try WorkerThread(named: "worker-\(index)") { [self] in
+        do {
+          let worker = try Worker(configuration, state: state, control: control)
+          try worker.start()
+          worker.run()
+        } catch {
+          configuration.log.critical("a worker cannot start", metadata: ["reason": "\(error)"])
+        }
+        if running.wrappingSubtract(1, ordering: .acquiringAndReleasing).newValue == 0 {
+          finished.signal()
+        }
+      }
+      threads.withLock { $0.append(thread) }
+    }
+  }
+
+  /// Wakes every worker: something was published that a held request waits for.
+  package func wake() {
+    for control in controls { control.wakeup.signal() }
+  }
+
+  /// Takes no more connections, finishes what is under way, and ends the workers; `finished` tells when.
+  package func drain() {
+    state.stage = .draining
+    wake()
+  }
+
+  /// Closes whatever a drain has not finished.
+  package func stop() {
+    state.stage = .stopping
+    wake()
+  }
+
+  /// Waits for the workers' threads; to be called after `finished` was signalled.
+  package func join() {
+    for thread in threads.withLock({ $0 }) { thread.join() }
+  }
+
+  /// The counts of all workers, for `/metrics`.
+  package func metrics() -> [MetricFamily] {
+    FrontendCounter.families(
+      controls.map(\.counters), listeners: configuration.listeners.map(\.name),
+      log: configuration.logWriter)
+  }
+}

@@ -1,0 +1,149 @@
+package import HTTP1
+
+/// Answers every request with 307 to the active node, and asks nobody.
+///
+/// A request costs one atomic load, a few comparisons and four copies: what depends on the node is rendered when the
+/// node changes. One instance a worker.
+package final class RedirectResponder: Responder {
+  private let cell: ActiveNodeCell
+  private let settings: RedirectSettings
+  private let time: TimeSource
+  private let serverField: RenderedText
+
+  // Everything below belongs to `generation`.
+  private var generation: UInt64 = 0
+  private var node: ActiveNode?
+  /// From the end of `Date` to the target within `Location`.
+  private var redirectHead = RenderedText()
+  /// What `Host` says in a request that has come back to where we would send it.
+  private var loopHost = HostMatch(nil)
+  private var hasReportedLoop = false
+
+  private var lastAnswerRedirected = false
+
+  package init(cell: ActiveNodeCell, settings: RedirectSettings, time: TimeSource) {
+    self.cell = cell
+    self.settings = settings
+    self.time = time
+    serverField = RenderedText(
+      "\r\nServer: vault-redirector/\(settings.version)\r\nCache-Control: no-store\r\n")
+    adopt(cell.load())
+  }
+
+  package var lastLocationHost: String {
+    lastAnswerRedirected ? node?.target.host ?? "" : ""
+  }
+
+  package func respond(
+    to head: RequestHead, bytes: Span<UInt8>, context: ResponseContext,
+    into output: inout OutputSpan<UInt8>
+  ) -> ResponderOutcome {
+    if cell.generation != generation { refresh() }
+    lastAnswerRedirected = false
+    if isHealthPath(head.target, in: bytes) {
+      return answerHealth(head, context: context, into: &output)
+    }
+    guard node != nil else {
+      if context.mayHold { return .hold }
+      return answer(.noActiveNode, to: head, context: context, into: &output)
+    }
+    if let host = head.host, loopHost.matches(bytes.extracting(host)) {
+      return answerLoop(head, context: context, into: &output)
+    }
+    lastAnswerRedirected = true
+    output.append("HTTP/1.1 307 Temporary Redirect\r\nDate: ")
+    output.append(context.date)
+    redirectHead.append(to: &output)
+    if head.target.needsSlash { output.append("/") }
+    output.append(contentsOf: bytes.extracting(head.target.range))
+    output.append("\r\n")
+    appendConnection(head, context: context, to: &output)
+    return .answered(status: 307)
+  }
+
+  /// Takes over what was published since. With a node to name nobody waits for the lock: the older rendering was true
+  /// a moment ago. Without one it is worth a few nanoseconds, or a held request could miss what it waits for.
+  private func refresh() {
+    if let snapshot = cell.loadIfFree() {
+      adopt(snapshot)
+    } else if node == nil {
+      adopt(cell.load())
+    }
+  }
+
+  private func adopt(_ snapshot: ActiveNodeSnapshot) {
+    generation = snapshot.generation
+    node = snapshot.node
+    loopHost = HostMatch(snapshot.node?.target)
+    hasReportedLoop = false
+    guard let target = snapshot.node?.target else { return }
+    redirectHead = RenderedText(
+      "\r\nServer: vault-redirector/\(settings.version)\r\nCache-Control: no-store\r\n"
+        + "Content-Length: 0\r\nLocation: \(target.origin)")
+  }
+
+  @inline(__always)
+  private func isHealthPath(_ target: RequestTarget, in bytes: Span<UInt8>) -> Bool {
+    let path: StaticString = "/vault-redirector-health"
+    let start = target.range.lowerBound
+    let count = path.utf8CodeUnitCount
+    guard target.pathEnd - start == count, !target.needsSlash else { return false }
+    for offset in 0..<count {
+      // Within the literal: `offset` is below its length.
+      if unsafe path.utf8Start[offset] != bytes[start + offset] { return false }
+    }
+    return true
+  }
+
+  private func answerHealth(
+    _ head: RequestHead, context: ResponseContext, into output: inout OutputSpan<UInt8>
+  ) -> ResponderOutcome {
+    guard head.method == .get || head.method == .head else {
+      return answer(.methodNotAllowed, to: head, context: context, into: &output)
+    }
+    let document = HealthDocument(cell.load(), settings: settings, now: time.now())
+    let plain = PlainAnswer(
+      status: document.isHealthy ? 200 : 503,
+      reason: document.isHealthy ? "OK" : "Service Unavailable",
+      fields: document.isHealthy ? "" : "Retry-After: 1\r\n", body: document.body)
+    return answer(plain, to: head, context: context, into: &output)
+  }
+
+  private func answerLoop(
+    _ head: RequestHead, context: ResponseContext, into output: inout OutputSpan<UInt8>
+  ) -> ResponderOutcome {
+    if !hasReportedLoop, let node {
+      hasReportedLoop = true
+      settings.reportLoop(node)
+    }
+    return answer(.loop, to: head, context: context, into: &output)
+  }
+
+  private func answer(
+    _ plain: PlainAnswer, to head: RequestHead, context: ResponseContext,
+    into output: inout OutputSpan<UInt8>
+  ) -> ResponderOutcome {
+    output.append(contentsOf: plain.statusLine.span)
+    output.append("Date: ")
+    output.append(context.date)
+    serverField.append(to: &output)
+    output.append(contentsOf: plain.fields.span)
+    appendConnection(head, context: context, to: &output)
+    if head.method != .head { output.append(contentsOf: plain.body.span) }
+    return .answered(status: plain.status)
+  }
+
+  /// The last field, where the version's default is not what happens (RFC 9112 §9.3), and the empty line.
+  @inline(__always)
+  private func appendConnection(
+    _ head: RequestHead, context: ResponseContext, to output: inout OutputSpan<UInt8>
+  ) {
+    if !context.keepsAlive {
+      output.append("Connection: close\r\n\r\n")
+    } else if head.version == .http10 {
+      output.append("Connection: keep-alive\r\n\r\n")
+    } else {
+      output.append("\r\n")
+    }
+  }
+}

@@ -1,0 +1,181 @@
+import COpenSSL
+import Glibc
+package import Sys
+
+/// The TLS state of one connection, confined to the thread of its worker.
+///
+///     init ─► handshake ─► read / write ─► closeNotify ─► (deinit)
+///                 └────────────┴──► failed: an alert may be in the outbound buffer, and nothing else is allowed
+///
+/// It reads from the descriptor and writes to the outbound buffer, and does neither the waiting nor the sending: after
+/// every call, whatever came of it, the caller sends what is in the buffer (a read can answer a key update, a failure
+/// leaves its alert). While something stays unsent the caller does not read on, or a peer could grow the buffer. The
+/// descriptor is polled level-triggered: a read may leave bytes in the kernel.
+@safe
+package struct TLSSession: ~Copyable {
+  private enum Phase {
+    case handshaking, open, failed
+  }
+
+  // Owned: made in `init`, freed in `deinit`.
+  private let ssl: OpaquePointer
+  private var phase = Phase.handshaking
+  private var hasSentCloseNotify = false
+
+  /// - Parameters:
+  ///   - context: kept alive by OpenSSL's own count for as long as the session lives.
+  ///   - descriptor: a non-blocking stream socket; it stays the caller's and must outlive the session.
+  ///   - output: where everything to be sent goes; not retained, so it must outlive the session too: the worker owns
+  ///     both, and its sessions go first.
+  package init(
+    context: TLSContext, descriptor: Int32, output: OutboundBuffer
+  ) throws(TLSError) {
+    ERR_clear_error()
+    // `SSL_set0_*bio` take over the BIOs; until then each is ours to free.
+    guard let ssl = unsafe context.makeSession() else { throw Self.outOfMemory() }
+    guard let source = unsafe BIO_new_socket(descriptor, BIO_NOCLOSE) else {
+      unsafe SSL_free(ssl)
+      throw Self.outOfMemory()
+    }
+    unsafe SSL_set0_rbio(ssl, source)
+    guard let sink = unsafe OutboundBIO.make(output) else {
+      unsafe SSL_free(ssl)
+      throw Self.outOfMemory()
+    }
+    unsafe SSL_set0_wbio(ssl, sink)
+    unsafe SSL_set_accept_state(ssl)
+    unsafe self.ssl = ssl
+  }
+
+  deinit {
+    unsafe SSL_free(ssl)
+  }
+
+  private static func outOfMemory() -> TLSError {
+    .library(reason: OpenSSLError.takeFirst()?.text ?? "out of memory")
+  }
+}
+
+// MARK: - Steps
+
+extension TLSSession {
+  /// Takes the handshake as far as the bytes received allow; `.done(0)` when it is complete.
+  package mutating func handshake() -> TLSProgress {
+    precondition(phase == .handshaking, "a handshake happens once")
+    let waiting = unsafe attempt { ssl in unsafe SSL_do_handshake(ssl) }
+    if let waiting { return waiting }
+    phase = .open
+    return .done(0)
+  }
+
+  /// Appends what the peer sent to `output`: at least a byte, at most its free capacity, which must not be 0, and at
+  /// most one record.
+  package mutating func read(into output: inout OutputSpan<UInt8>) -> TLSProgress {
+    precondition(phase == .open, "a session is read between its handshake and its failure")
+    precondition(!output.isFull, "a read needs room")
+    var bytesRead = 0
+    // The buffer is the whole span, of which the first `count` bytes are initialized; OpenSSL fills the rest from its
+    // front and says how far.
+    let waiting = unsafe output.withUnsafeMutableBufferPointer { buffer, count in
+      let free = unsafe buffer.baseAddress.map { unsafe $0 + count }
+      let room = buffer.count - count
+      let waiting = unsafe attempt { ssl in unsafe SSL_read_ex(ssl, free, room, &bytesRead) }
+      count += bytesRead
+      return waiting
+    }
+    return waiting ?? .done(bytesRead)
+  }
+
+  /// Encrypts all of `bytes` into the outbound buffer.
+  package mutating func write(_ bytes: Span<UInt8>) -> TLSProgress {
+    precondition(
+      phase == .open && !hasSentCloseNotify, "a session is written to until it closes or fails")
+    if bytes.isEmpty { return .done(0) }
+    var bytesWritten = 0
+    // The span is readable for the length of the call, and OpenSSL keeps no pointer to it: the sink never blocks, so
+    // there is nothing to try again.
+    let waiting = unsafe bytes.withUnsafeBufferPointer { buffer in
+      unsafe attempt { ssl in
+        unsafe SSL_write_ex(ssl, buffer.baseAddress, buffer.count, &bytesWritten)
+      }
+    }
+    return waiting ?? .done(bytesWritten)
+  }
+
+  /// Puts close_notify in the outbound buffer, once; the other direction stays open. Does nothing before the end of the
+  /// handshake and after a failure, where OpenSSL forbids it.
+  package mutating func closeNotify() {
+    if phase != .open || hasSentCloseNotify { return }
+    hasSentCloseNotify = true
+    _ = unsafe attempt { ssl in
+      // 0 says that the peer's close_notify is still to come, which is not waited for here.
+      unsafe SSL_shutdown(ssl) >= 0 ? 1 : -1
+    }
+  }
+
+  /// Clears the error queue, calls, asks OpenSSL what became of it, and maps that: the only place that does.
+  ///
+  /// Nil stands for success. The queue is empty again afterwards, so that nothing is charged to the next session.
+  @inline(__always)
+  private mutating func attempt(_ operation: (OpaquePointer) -> Int32) -> TLSProgress? {
+    // Clearing walks sixteen entries; asking first costs a twentieth of that and the queue is nearly always empty.
+    if ERR_peek_error() != 0 { ERR_clear_error() }
+    let result = unsafe operation(ssl)
+    if result > 0 { return nil }
+    return explain(result, systemError: errno)
+  }
+
+  @inline(never)
+  private mutating func explain(_ result: Int32, systemError: Int32) -> TLSProgress {
+    switch unsafe SSL_get_error(ssl, result) {
+    case SSL_ERROR_WANT_READ:
+      return .wantsRead
+    case SSL_ERROR_ZERO_RETURN:
+      return .closed
+    case SSL_ERROR_SYSCALL where systemError == 0:
+      return .closed
+    case SSL_ERROR_SYSCALL:
+      phase = .failed
+      ERR_clear_error()
+      return .failed(TLSFailure(systemError: systemError))
+    default:
+      phase = .failed
+      return .failed(unsafe TLSFailure(OpenSSLError.takeFirst(), of: ssl))
+    }
+  }
+}
+
+// MARK: - Questions
+
+extension TLSSession {
+  /// True where bytes already taken from the descriptor wait to be read, of which polling knows nothing.
+  ///
+  /// They may be part of a record: a read that answers `.wantsRead` has used up what can be used.
+  package var hasPendingBytes: Bool { unsafe SSL_has_pending(ssl) == 1 }
+
+  /// True from the end of the handshake on.
+  package var isHandshakeDone: Bool { unsafe SSL_is_init_finished(ssl) == 1 }
+
+  /// True where the peer ended its direction with close_notify, false where the stream just ended or goes on.
+  package var peerSentCloseNotify: Bool {
+    // The session owns its source BIO.
+    unsafe SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN != 0
+      && BIO_ctrl(SSL_get_rbio(ssl), BIO_CTRL_EOF, 0, nil) == 0
+  }
+
+  /// The version agreed on; before the end of the handshake, the highest on offer.
+  package var protocolVersion: TLSVersion {
+    unsafe TLSVersion(rawValue: SSL_version(ssl)) ?? .tls13
+  }
+
+  /// True where the handshake used a ticket of an earlier session.
+  package var isResumed: Bool { unsafe SSL_session_reused(ssl) == 1 }
+
+  /// The subject of the client's certificate in RFC 2253 form, for a log; nil where it showed none. In a resumed session
+  /// it is that of the handshake the session began with.
+  package var clientSubject: String? {
+    // The certificate is the session's, and the text a copy.
+    guard let certificate = unsafe SSL_get0_peer_certificate(ssl) else { return nil }
+    return unsafe CertificateFacts.text(of: X509_get_subject_name(certificate))
+  }
+}

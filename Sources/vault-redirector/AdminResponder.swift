@@ -1,0 +1,55 @@
+import HTTP1
+import Telemetry
+
+/// Answers on the admin listener: `/metrics` in Prometheus' text format, and 404 for the rest. Reads counts, and
+/// dials nobody.
+final class AdminResponder: Responder {
+  private let metrics: MetricsRegistry
+  private let server: [UInt8]
+
+  init(metrics: MetricsRegistry, version: String) {
+    self.metrics = metrics
+    server = Array("vault-redirector/\(version)".utf8)
+  }
+
+  let lastLocationHost = ""
+
+  /// Some two hundred samples of about a hundred bytes, and room for four times that.
+  let responseBytesMax = 96 << 10
+
+  func respond(
+    to head: RequestHead, bytes: Span<UInt8>, context: ResponseContext,
+    into output: inout OutputSpan<UInt8>
+  ) -> ResponderOutcome {
+    let path = bytes.extracting(head.target.range.lowerBound..<head.target.pathEnd)
+    guard String(decoding: path.indices.map { path[$0] }, as: UTF8.self) == "/metrics" else {
+      return refuse(404, "there is /metrics here, and nothing else", head, context, &output)
+    }
+    guard head.method == .get || head.method == .head else {
+      return refuse(405, "only GET and HEAD", head, context, &output)
+    }
+    let body = metrics.render()
+    let server = self.server
+    output.appendStatusLine(200)
+    output.appendOriginFields(date: context.date, server: server.span)
+    output.append("Cache-Control: no-store\r\nContent-Type: text/plain; version=0.0.4\r\n")
+    output.appendField("Content-Length", decimal: body.count)
+    output.appendConnectionField(keepsAlive: context.keepsAlive, version: head.version)
+    output.append("\r\n")
+    if head.method != .head { output.append(contentsOf: body.span) }
+    return .answered(status: 200)
+  }
+
+  private func refuse(
+    _ status: Int, _ message: StaticString, _ head: RequestHead, _ context: ResponseContext,
+    _ output: inout OutputSpan<UInt8>
+  ) -> ResponderOutcome {
+    var response = ErrorResponse(status: status, message: message)
+    response.keepsAlive = context.keepsAlive
+    response.version = head.version
+    response.isHead = head.method == .head
+    let server = self.server
+    output.append(response, date: context.date, server: server.span)
+    return .answered(status: status)
+  }
+}

@@ -1,0 +1,92 @@
+/// Options from the environment: `VAULT_REDIRECTOR_<FLAG>`, the flag in capitals with `_` for `-`, for every flag
+/// that the command line does not have.
+enum EnvironmentDefaults {
+  /// How a flag takes its value.
+  private enum Kind {
+    /// 1, true, yes, on; 0, false, no, off.
+    case switched
+    /// A number of times.
+    case counted
+    case value
+    /// Values separated by commas.
+    case repeated
+  }
+
+  /// The arguments that the environment stands for.
+  ///
+  /// - Throws: wrong use, naming the variable.
+  static func arguments(
+    besides commandLine: [String], in environment: [String: String]
+  ) throws(StartupError) -> [String] {
+    let spoken = spokenFlags(commandLine)
+    var arguments: [String] = []
+    for (flag, kind, short) in flags {
+      let name = variable(for: flag)
+      guard let value = environment[name], !value.isEmpty, !spoken.contains(flag),
+        short.map({ !spoken.contains(String($0)) }) ?? true
+      else { continue }
+      switch kind {
+      case .switched:
+        if try isTrue(value, name) { arguments.append("--\(flag)") }
+      case .counted:
+        guard let count = Int(value), (0...9).contains(count) else {
+          throw .usage(name, "not a number from 0 to 9")
+        }
+        arguments += Array(repeating: "--\(flag)", count: count)
+      case .value:
+        arguments.append("--\(flag)=\(value)")
+      case .repeated:
+        arguments += value.split(separator: ",").map { "--\(flag)=\($0)" }
+      }
+    }
+    return arguments
+  }
+
+  static func variable(for flag: String) -> String {
+    "VAULT_REDIRECTOR_" + flag.uppercased().map { $0 == "-" ? "_" : String($0) }.joined()
+  }
+
+  private static func isTrue(_ value: String, _ name: String) throws(StartupError) -> Bool {
+    switch value.lowercased() {
+    case "1", "true", "yes", "on": true
+    case "0", "false", "no", "off": false
+    default: throw .usage(name, "neither true nor false")
+    }
+  }
+
+  /// The long and short names on a command line, without their dashes.
+  private static func spokenFlags(_ commandLine: [String]) -> Set<String> {
+    var spoken: Set<String> = []
+    for argument in commandLine {
+      if argument == "--" { break }
+      if argument.hasPrefix("--") {
+        spoken.insert(String(argument.dropFirst(2).prefix { $0 != "=" }))
+      } else if argument.hasPrefix("-") {
+        // Letters in one word, until one of them takes the rest as its value.
+        for letter in argument.dropFirst() {
+          spoken.insert(String(letter))
+          if flags.contains(where: { $0.short == letter && $0.kind == .value }) { break }
+        }
+      }
+    }
+    return spoken
+  }
+
+  private static let flags: [(name: String, kind: Kind, short: Character?)] = [
+    ("verbose", .counted, "v"), ("log-disable", .switched, "l"), ("https", .switched, "S"),
+    ("ip", .switched, "I"), ("poll-interval", .value, "p"), ("port", .value, "P"),
+    ("cert-path", .value, "c"), ("key-path", .value, "k"), ("checkid", .value, "C"),
+    ("bind", .repeated, nil), ("workers", .value, nil), ("allow-downgrade", .switched, nil),
+    ("proxy-protocol", .value, nil), ("proxy-protocol-from", .value, nil), ("admin", .value, nil),
+    ("admin-allow-remote", .switched, nil), ("access-log", .value, nil), ("log-path", .value, nil),
+    ("service", .value, nil), ("active-tag", .value, nil), ("target", .value, nil),
+    ("vault-addr", .repeated, nil), ("vault-cacert", .value, nil),
+    ("max-connections", .value, nil), ("max-connections-per-ip", .value, nil),
+    ("max-requests-per-connection", .value, nil), ("max-request-line", .value, nil),
+    ("max-head", .value, nil), ("max-fields", .value, nil), ("max-body", .value, nil),
+    ("body-timeout", .value, nil), ("head-timeout", .value, nil),
+    ("handshake-timeout", .value, nil), ("proxy-header-timeout", .value, nil),
+    ("keep-alive-timeout", .value, nil), ("write-timeout", .value, nil),
+    ("linger-timeout", .value, nil), ("shutdown-timeout", .value, nil),
+  ]
+}

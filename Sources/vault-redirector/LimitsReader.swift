@@ -1,0 +1,67 @@
+import Frontend
+import Sys
+
+/// Turns the options for limits and deadlines into limits, each within bounds that make sense.
+struct LimitsReader {
+  /// Descriptors kept for listeners, pollers, discovery, files that are read again, and the log.
+  private static let descriptorsReserved = 32
+
+  private let options: LimitOptions
+
+  init(_ options: LimitOptions) {
+    self.options = options
+  }
+
+  /// - Throws: wrong use, naming the option.
+  func read(workers: Int) throws(StartupError) -> FrontendLimits {
+    var limits = FrontendLimits()
+    limits.message.requestLineBytesMax = try number(
+      "--max-request-line", options.maxRequestLine, 64...65_536)
+    limits.message.headBytesMax = try number("--max-head", options.maxHead, 128...262_144)
+    limits.message.fieldsMax = try number("--max-fields", options.maxFields, 1...10_000)
+    limits.discardBytesMax = options.maxBody
+    limits.connectionsPerAddressMax = try number(
+      "--max-connections-per-ip", options.maxConnectionsPerIp, 0...10_000_000)
+    limits.requestsPerConnectionMax = try number(
+      "--max-requests-per-connection", options.maxRequestsPerConnection, 0...Int.max)
+    limits.discardTimeout = try seconds("--body-timeout", options.bodyTimeout)
+    limits.headTimeout = try seconds("--head-timeout", options.headTimeout)
+    limits.handshakeTimeout = try seconds("--handshake-timeout", options.handshakeTimeout)
+    limits.proxyHeaderTimeout = try seconds("--proxy-header-timeout", options.proxyHeaderTimeout)
+    limits.keepAliveTimeout = try seconds("--keep-alive-timeout", options.keepAliveTimeout)
+    limits.writeTimeout = try seconds("--write-timeout", options.writeTimeout)
+    limits.lingerTimeout = try seconds("--linger-timeout", options.lingerTimeout)
+    limits.drainTimeout = try seconds("--shutdown-timeout", options.shutdownTimeout)
+    limits.connectionsMax = try connectionsMax(workers: workers)
+    return limits
+  }
+
+  private func connectionsMax(workers: Int) throws(StartupError) -> Int {
+    // A worker has a poller and a wakeup of its own.
+    let possible = DescriptorLimit.raise() - Self.descriptorsReserved - 2 * workers
+    guard let asked = options.maxConnections else { return max(1, possible) }
+    guard asked >= 1, asked <= possible else {
+      throw .usage(
+        "--max-connections",
+        "\(asked) is not a number from 1 to \(max(1, possible)), which RLIMIT_NOFILE allows")
+    }
+    return asked
+  }
+
+  private func number(
+    _ option: String, _ value: Int, _ range: ClosedRange<Int>
+  ) throws(StartupError) -> Int {
+    guard range.contains(value) else {
+      throw .usage(
+        option, "\(value) is not a number from \(range.lowerBound) to \(range.upperBound)")
+    }
+    return value
+  }
+
+  private func seconds(_ option: String, _ value: Double) throws(StartupError) -> Duration {
+    guard value >= 0.05, value <= 86_400 else {
+      throw .usage(option, "\(value) is not a number of seconds from 0.05 to 86400")
+    }
+    return Duration(decimalSeconds: value)
+  }
+}

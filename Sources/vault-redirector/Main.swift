@@ -1,0 +1,25 @@
+import Glibc
+import Sys
+
+/// The program: options, configuration, supervisor, exit code.
+@main
+struct Main {
+  static func main() {
+    let arguments = Array(CommandLine.arguments.dropFirst())
+    do {
+      let environment = processEnvironment()
+      switch try Options.parse(arguments, environment: environment) {
+      case .show(let text):
+        print(text)
+      case .run(let options):
+        let configuration = try Configuration(options, environment: environment)
+        let exitCode = try Supervisor(configuration).run()
+        exit(exitCode.rawValue)
+      }
+    } catch {
+      // One line, and no secret in it: what options and files hold never stands in an error's text.
+      writeToStandardError("vault-redirector: \(error.message)\n")
+      exit(error.exitCode.rawValue)
+    }
+  }
+}

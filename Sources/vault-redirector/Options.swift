@@ -1,0 +1,209 @@
+import ArgumentParser
+
+/// The command line, as written; what it means is for `Configuration` to say.
+struct Options: ParsableCommand {
+  @OptionGroup(title: "Compatible with vault-redirector 0.2.0") var seed: SeedOptions
+  @OptionGroup(title: "Listening") var listening: ListeningOptions
+  @OptionGroup(title: "Finding the active node") var discovery: DiscoveryOptions
+  @OptionGroup(title: "Limits and deadlines") var limits: LimitOptions
+
+  /// What a command line asks for.
+  enum Request {
+    /// Print this and leave.
+    case show(String)
+    case run(Options)
+  }
+
+  /// Reads the command line, and `VAULT_REDIRECTOR_<FLAG>` for every flag that is not on it.
+  ///
+  /// - Throws: one line that names the option, with the exit code of wrong use.
+  static func parse(
+    _ arguments: [String], environment: [String: String]
+  ) throws(StartupError) -> Request {
+    let defaults = try EnvironmentDefaults.arguments(besides: arguments, in: environment)
+    do {
+      let options = try parse(defaults + arguments)
+      return options.seed.version ? .show(Version.text) : .run(options)
+    } catch {
+      if exitCode(for: error) == .success { return .show(fullMessage(for: error)) }
+      throw StartupError(exitCode: .usage, message: message(for: error))
+    }
+  }
+
+  static let configuration = CommandConfiguration(
+    commandName: "vault-redirector",
+    abstract: "Redirects every request to the active node of a Vault or OpenBao cluster.",
+    discussion: """
+      Every option can come from the environment as well: --port from VAULT_REDIRECTOR_PORT, and so on. \
+      Signals: SIGTERM and SIGINT finish what is in flight and exit, a second one exits at once; SIGHUP reads \
+      certificate and key again; SIGUSR1 and SIGUSR2 turn the log on and off.
+      """)
+}
+
+/// The flags of the Python program, each as it was.
+struct SeedOptions: ParsableArguments {
+  @Flag(name: [.short, .long], help: "Log more: once for info, twice for debug.")
+  var verbose: Int
+
+  @Flag(
+    name: [.customShort("l"), .customLong("log-disable")],
+    help: "After set-up log nothing, until SIGUSR1; SIGUSR2 disables again.")
+  var logDisable = false
+
+  @Flag(name: [.customShort("V"), .long], help: "Show the version and leave.")
+  var version = false
+
+  @Flag(name: [.customShort("S"), .long], help: "Redirect to https (default: http).")
+  var https = false
+
+  @Flag(
+    name: [.customShort("I"), .long], help: "Redirect to the node's IP address, not to its name.")
+  var ip = false
+
+  @Option(
+    name: [.customShort("p"), .long],
+    help: ArgumentHelp(
+      "Seconds between polls where Consul gives no index to wait on.", valueName: "seconds"))
+  var pollInterval = 5.0
+
+  @Option(
+    name: [.customShort("P"), .long],
+    help: ArgumentHelp("Port to listen on; 0 lets the kernel choose.", valueName: "number"))
+  var port: UInt16 = 8080
+
+  @Option(
+    name: [.customShort("c"), .long],
+    help: ArgumentHelp(
+      "PEM file with the certificate chain, leaf first; with --key-path the port speaks TLS.",
+      valueName: "file"))
+  var certPath: String?
+
+  @Option(
+    name: [.customShort("k"), .long],
+    help: ArgumentHelp("PEM file with the certificate's key, not encrypted.", valueName: "file"))
+  var keyPath: String?
+
+  @Option(
+    name: [.customShort("C"), .long],
+    help: ArgumentHelp(
+      "Choose the active node by this check being passing, not by its tag.", valueName: "id"))
+  var checkid: String?
+
+  @Argument(
+    help: ArgumentHelp(
+      "Consul's address: host:port, http://, https:// or unix://.", valueName: "CONSUL_HOST_PORT"))
+  var consulHostPort: String?
+}
+
+/// Where and how clients connect.
+struct ListeningOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp("Address to listen on; repeatable (default: all).", valueName: "address"))
+  var bind: [String] = []
+
+  @Option(help: ArgumentHelp("Event loops (default: the CPUs we may use).", valueName: "number"))
+  var workers: Int?
+
+  @Flag(help: "Let a TLS listener redirect to http, which sends tokens in clear.")
+  var allowDowngrade = false
+
+  @Option(
+    help: ArgumentHelp("Expect a PROXY header: off, v1, v2 or any.", valueName: "version"))
+  var proxyProtocol = "off"
+
+  @Option(
+    help: ArgumentHelp(
+      "Who may send PROXY headers: CIDR blocks, separated by commas; others are refused.",
+      valueName: "cidr,…"))
+  var proxyProtocolFrom: String?
+
+  @Option(
+    help: ArgumentHelp("Serve /metrics in plain HTTP on this address.", valueName: "address:port"))
+  var admin: String?
+
+  @Flag(help: "Let --admin be another address than a loopback one.")
+  var adminAllowRemote = false
+
+  @Option(help: ArgumentHelp("One line a request: off or on.", valueName: "off|on"))
+  var accessLog = "off"
+
+  @Option(
+    help: ArgumentHelp(
+      "What the access log says of the target: off or path.", valueName: "off|path"))
+  var logPath = "path"
+}
+
+/// Who says which node is active.
+struct DiscoveryOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("Vault's service in Consul.", valueName: "name"))
+  var service = "vault"
+
+  @Option(help: ArgumentHelp("The tag that the active node carries.", valueName: "tag"))
+  var activeTag = "active"
+
+  @Option(
+    help: ArgumentHelp(
+      "Where Consul's nodes are sent to: node (its name), ip, or service (Service.Address).",
+      valueName: "node|ip|service"))
+  var target: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Ask this node itself, and no Consul; repeatable, once for each node.", valueName: "url"))
+  var vaultAddr: [String] = []
+
+  @Option(help: ArgumentHelp("PEM file with the CAs of --vault-addr.", valueName: "file"))
+  var vaultCacert: String?
+}
+
+/// Every limit and deadline of the connection side.
+struct LimitOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp("Connections at once (default: from RLIMIT_NOFILE).", valueName: "number"))
+  var maxConnections: Int?
+
+  @Option(
+    help: ArgumentHelp("Connections at once from one address; 0: no limit.", valueName: "number"))
+  var maxConnectionsPerIp = 0
+
+  @Option(help: ArgumentHelp("Requests on one connection; 0: no limit.", valueName: "number"))
+  var maxRequestsPerConnection = 0
+
+  @Option(help: ArgumentHelp("Request line, in bytes.", valueName: "bytes"))
+  var maxRequestLine = 16_384
+
+  @Option(help: ArgumentHelp("Whole request head, in bytes.", valueName: "bytes"))
+  var maxHead = 32_768
+
+  @Option(help: ArgumentHelp("Fields in a head.", valueName: "number"))
+  var maxFields = 100
+
+  @Option(
+    help: ArgumentHelp("Request body that is read and dropped, in bytes.", valueName: "bytes"))
+  var maxBody: UInt64 = 1_048_576
+
+  @Option(help: ArgumentHelp("For a request body to arrive.", valueName: "seconds"))
+  var bodyTimeout = 5.0
+
+  @Option(help: ArgumentHelp("For a request head to arrive, in all.", valueName: "seconds"))
+  var headTimeout = 10.0
+
+  @Option(help: ArgumentHelp("For a TLS handshake.", valueName: "seconds"))
+  var handshakeTimeout = 10.0
+
+  @Option(help: ArgumentHelp("For a PROXY header.", valueName: "seconds"))
+  var proxyHeaderTimeout = 3.0
+
+  @Option(help: ArgumentHelp("For another request on an idle connection.", valueName: "seconds"))
+  var keepAliveTimeout = 75.0
+
+  @Option(help: ArgumentHelp("For a client to take its answer.", valueName: "seconds"))
+  var writeTimeout = 10.0
+
+  @Option(help: ArgumentHelp("For a client to close after its last answer.", valueName: "seconds"))
+  var lingerTimeout = 10.0
+
+  @Option(
+    help: ArgumentHelp("For what is in flight when the process is stopped.", valueName: "seconds"))
+  var shutdownTimeout = 20.0
+}

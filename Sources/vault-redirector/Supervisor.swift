@@ -1,0 +1,128 @@
+import Discovery
+import Frontend
+import Glibc
+import HTTP1
+import Redirect
+import Sys
+import TLS
+import Telemetry
+
+/// Owns everything that runs: starts it in order, hands it signals, and ends it in order.
+///
+/// ```
+/// main thread     Supervisor: signals, drain
+/// discovery       ActiveNodeWatcher ── publishes ──► ActiveNodeCell ── wakes ──► workers
+/// worker-0…n      Worker: connections, RedirectResponder ── loads from ──► ActiveNodeCell
+/// log             LogWriter
+/// ```
+final class Supervisor {
+  private let configuration: Configuration
+  private let signals: SignalReader
+  private let logWriter: LogWriter
+  private let log: Log
+  private let cell: ActiveNodeCell
+  private let watcher: ActiveNodeWatcher
+  private let pool: WorkerPool
+  private let tls: TLSContextStore?
+
+  /// Prepares everything, and binds the listeners; nothing runs yet but the log.
+  ///
+  /// - Throws: one line that names the option or the file, with its exit code.
+  init(_ configuration: Configuration) throws(StartupError) {
+    self.configuration = configuration
+    // Before the first thread, which inherits what is blocked.
+    signals = try Self.orSystemError("signals") { () throws(SystemError) in
+      try SignalReader([SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2])
+    }
+    tls = try configuration.security.map { (security) throws(StartupError) in
+      TLSContextStore(try security.loadContext())
+    }
+    let style = LogWriter.styleOfStandardError(journalStream: configuration.journalStream)
+    logWriter = LogWriter(descriptor: STDERR_FILENO, style: style)
+    log = Log.logfmt(logWriter, level: configuration.logLevel)
+    cell = ActiveNodeCell(
+      status: DiscoveryStatus(source: configuration.consulHostPort == nil ? .probe : .consul),
+      time: .system)
+    watcher = ActiveNodeWatcher(configuration.discovery, cell: cell, log: log)
+
+    let metrics = MetricsRegistry()
+    let listeners = try ListenerFactory(
+      configuration, cell: cell, tls: tls, metrics: metrics, log: log
+    ).listeners()
+    let frontend = FrontendConfiguration(
+      listeners: listeners, workers: configuration.workers, limits: configuration.limits,
+      accessLog: configuration.accessLog, server: "vault-redirector/\(Version.number)", log: log,
+      logWriter: logWriter)
+    let pool = try Self.orSystemError("workers") { () throws(SystemError) in
+      try WorkerPool(frontend)
+    }
+    self.pool = pool
+    metrics.register { [pool] in pool.metrics() }
+    cell.observe { [pool] in pool.wake() }
+  }
+
+  /// Serves until a signal ends it.
+  func run() throws(StartupError) -> ExitCode {
+    logWriter.start()
+    try Self.orSystemError("threads") { () throws(SystemError) in
+      try watcher.start()
+      try pool.start()
+    }
+    disableLogIfAsked()
+    try Self.orSystemError("signals") { () throws(SystemError) in
+      try SignalLoop(
+        pool: pool, log: log, logWriter: logWriter, drainTimeout: configuration.limits.drainTimeout
+      )
+      .run(signals, reload: reload)
+    }
+    pool.join()
+    watcher.stop()
+    log.info("stopped")
+    logWriter.stop()
+    return .success
+  }
+
+  private func disableLogIfAsked() {
+    guard configuration.isLogDisabled else { return }
+    log.warning(
+      "logging is disabled; SIGUSR1 enables it", metadata: ["pid": "\(getpid())"])
+    logWriter.isEnabled = false
+  }
+
+  /// SIGHUP: the certificate and what discovery reads from files; what does not fit leaves the old in force.
+  private func reload() {
+    watcher.reload()
+    guard let tls, let security = configuration.security else { return }
+    do {
+      tls.publish(try security.loadContext())
+      log.notice("certificate reloaded", metadata: ["path": "\(security.certificatePath)"])
+    } catch {
+      log.error(
+        "certificate not reloaded; the old one stays", metadata: ["reason": "\(error.message)"])
+    }
+  }
+
+  private static func orSystemError<Result>(
+    _ what: String, _ body: () throws(SystemError) -> Result
+  ) throws(StartupError) -> Result {
+    do {
+      return try body()
+    } catch {
+      throw StartupError(exitCode: .osError, message: "\(what): \(error)")
+    }
+  }
+}
+
+extension Configuration.Security {
+  /// Reads and checks the files, and makes a context of them.
+  func loadContext() throws(StartupError) -> TLSContext {
+    do {
+      let credentials = try TLSCredentials(certificatePath: certificatePath, keyPath: keyPath)
+      return try TLSContext(credentials: [credentials], policy: .intermediate)
+    } catch {
+      throw StartupError(
+        exitCode: error.isFileUnreadable ? .noInput : .configuration,
+        message: "--cert-path, --key-path: \(error)")
+    }
+  }
+}

@@ -1,0 +1,123 @@
+@testable import Discovery
+import Redirect
+import Testing
+
+@Suite("The watcher against a server", .timeLimit(.minutes(1)))
+struct LiveTests {
+  private static let first = StandIn.Reply.consul(entry("vault-a"), index: 7)
+
+  @Test("Blocking queries follow on one connection, with the token and our name")
+  func follows() async throws {
+    let server = try StandIn([
+      Self.first, .consul(entry("vault-b"), index: 9), .consul("", index: 11),
+    ])
+    let fixture = try LiveFixture.consul(
+      [server.authority], environment: ["CONSUL_HTTP_TOKEN": "s.secret"])
+    try fixture.watcher.start()
+    #expect(await fixture.nextChange() == "vault-a:8200")
+    #expect(await fixture.nextChange() == "vault-b:8200")
+    #expect(await fixture.nextChange() == nil)
+    fixture.watcher.stop()
+    #expect(server.connections == 1)
+    let heads = server.heads
+    #expect(heads[0].hasPrefix("GET /v1/health/service/vault?stale HTTP/1.1\r\n"))
+    #expect(heads[1].hasPrefix("GET /v1/health/service/vault?stale&index=7&wait=60000ms "))
+    for head in heads {
+      #expect(head.contains("\r\nX-Consul-Token: s.secret\r\n"))
+      #expect(head.contains("\r\nUser-Agent: vault-redirector/1.2.3\r\n"))
+      #expect(!head.lowercased().contains("accept-encoding"))
+    }
+    #expect(fixture.logged.lines(containing: "secret").isEmpty)
+  }
+
+  /// By name, for a test's arguments are printed, and 50 MiB take their time.
+  static let broken: [String: StandIn.Reply] = [
+    "reset before an answer": .reset(after: []),
+    "reset in the body": .reset(after: text("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n[")),
+    "ended in the body": .end(after: text("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n[")),
+    "ended in a chunk": .end(
+      after: text("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n[")),
+    "not HTTP": .end(after: text("SSH-2.0-OpenSSH\r\n")),
+    "50 MiB promised": .bytes(text("HTTP/1.1 200 OK\r\nContent-Length: 52428800\r\n\r\n[")),
+    "50 MiB sent": .end(
+      after: text("HTTP/1.1 200 OK\r\n\r\n") + [UInt8](repeating: 0x20, count: 50 << 20)),
+    "a head of 1 MiB": .end(
+      after: text("HTTP/1.1 200 OK\r\nX: ") + [UInt8](repeating: 0x61, count: 1 << 20)),
+    "10,000 deep": .answer(200, body: [UInt8](repeating: UInt8(ascii: "["), count: 10_000)),
+    "gzip": .answer(200, ["Content-Encoding: gzip"], body: [0x1f, 0x8b, 8, 0]),
+    "a redirect": .answer(302, ["Location: http://127.0.0.1:1/"], body: []),
+    "a redirect to a file": .answer(301, ["Location: file:///etc/passwd"], body: []),
+    "HTML": .answer(200, ["X-Consul-Index: 9"], body: text("<html>")),
+    "an object": .answer(200, ["X-Consul-Index: 9"], body: text("{}")),
+    "500": .answer(500, body: text("No cluster leader")),
+    "no content": .answer(204, body: []),
+  ]
+
+  private static func text(_ text: String) -> [UInt8] { Array(text.utf8) }
+
+  @Test(
+    "What is not an answer keeps the last node, and the next answer counts",
+    arguments: broken.keys.sorted())
+  func survives(name: String) async throws {
+    let reply = try #require(Self.broken[name])
+    // libcurl itself repeats a request once when a kept connection turns out dead: hence twice.
+    let server = try StandIn([Self.first, reply, reply, .consul(entry("vault-b"), index: 12)])
+    let fixture = try LiveFixture.consul([server.authority])
+    try fixture.watcher.start()
+    #expect(await fixture.nextChange() == "vault-a:8200")
+    #expect(await fixture.nextChange() == "vault-b:8200")
+    fixture.watcher.stop()
+    #expect(fixture.logged.lines(containing: "warning consul does not answer").count == 1)
+    #expect(fixture.logged.lines(containing: "kept=http://vault-a:8200").count == 1)
+    #expect(fixture.logged.lines(containing: "warning consul answers again").count == 1)
+  }
+
+  @Test("Stopping does not wait for the query that Consul keeps")
+  func stop() async throws {
+    let server = try StandIn([Self.first])
+    let fixture = try LiveFixture.consul([server.authority], wait: .seconds(600))
+    try fixture.watcher.start()
+    #expect(await fixture.nextChange() == "vault-a:8200")
+    while server.heads.count < 2 { await Task.yield() }
+    fixture.watcher.stop()
+    #expect(fixture.cell.load().node != nil)
+  }
+
+  @Test("A refused connection moves on to the next address")
+  func nextAddress() async throws {
+    let server = try StandIn([Self.first])
+    let fixture = try LiveFixture.consul(["127.0.0.1:1", server.authority])
+    try fixture.watcher.start()
+    #expect(await fixture.nextChange() == "vault-a:8200")
+    fixture.watcher.stop()
+  }
+
+  @Test("A reload asks again at once, in the place of the query that hangs")
+  func reload() async throws {
+    let server = try StandIn([Self.first, .hang, .consul(entry("vault-b"), index: 8)])
+    let fixture = try LiveFixture.consul([server.authority])
+    try fixture.watcher.start()
+    #expect(await fixture.nextChange() == "vault-a:8200")
+    while server.heads.count < 2 { await Task.yield() }
+    fixture.watcher.reload()
+    #expect(await fixture.nextChange() == "vault-b:8200")
+    fixture.watcher.stop()
+  }
+
+  @Test("Probes: one node hangs, one resets, one refuses: the active one is found")
+  func probes() async throws {
+    let hung = try StandIn([.hang, .hang, .hang])
+    let resetting = try StandIn([.reset(after: []), .reset(after: []), .reset(after: [])])
+    let active = try StandIn([.answer(200, body: "{}".utf8)])
+    let addresses = try [hung.authority, resetting.authority, "127.0.0.1:1", active.authority]
+      .map { try VaultAddress("http://\($0)") }
+    let source = try ProbeSource(
+      addresses: addresses, security: OutboundSecurity(), interval: .seconds(60),
+      timeout: .seconds(50))
+    let fixture = LiveFixture(DiscoveryConfiguration(source: .vault(source), version: "1.2.3"))
+    try fixture.watcher.start()
+    #expect(await fixture.nextChange() == active.authority)
+    fixture.watcher.stop()
+    #expect(active.heads[0].hasPrefix("GET /v1/sys/health HTTP/1.1\r\n"))
+  }
+}

@@ -1,0 +1,140 @@
+@testable import Discovery
+import Redirect
+import Testing
+
+@Suite("Asking the nodes themselves")
+struct ProbeTests {
+  private static let a = "https://a:8200"
+  private static let b = "https://b:8200"
+
+  @Test(
+    "Statuses of sys/health",
+    arguments: [
+      (200, "active", true), (429, "standby", true), (472, "dr-secondary", true),
+      (473, "performance-standby", true), (474, "standby-without-active", true),
+      (501, "uninitialized", true), (503, "sealed", true), (530, "removed", true),
+      (404, "unexpected", false), (500, "unexpected", false), (301, "unexpected", false),
+      (0, "unexpected", false),
+    ])
+  func states(status: Int, name: String, isAnswer: Bool) {
+    #expect(VaultState(status: status).name == name)
+    #expect(VaultState(status: status).isAnswer == isAnswer)
+  }
+
+  @Test(
+    "Every node is asked at the start, and the first 200 is served before the rest has answered")
+  func start() throws {
+    let fixture = try WatchFixture.probes(["a", "b", "c"])
+    let asked = fixture.due()
+    #expect(asked.map(\.request.url) == ["a", "b", "c"].map { "https://\($0):8200/v1/sys/health" })
+    #expect(fixture.due().isEmpty)
+    fixture.probe(0, 429)
+    #expect(fixture.status.state == .starting)
+    fixture.probe(2, 200)
+    #expect(fixture.node == "https://c:8200")
+  }
+
+  @Test(
+    "An active node that says it is none is gone at once; so is one that does not answer while others do",
+    arguments: [429, 503, 530, 500, nil] as [Int?])
+  func gone(status: Int?) throws {
+    let fixture = try WatchFixture.probes(["a", "b"])
+    _ = fixture.due()
+    fixture.probe(0, 200)
+    fixture.probe(1, 429)
+    #expect(fixture.node == Self.a)
+    fixture.clock.advance(by: .seconds(2))
+    _ = fixture.due()
+    fixture.probe(0, status)
+    #expect(fixture.node == nil)
+    #expect(fixture.status.state == .current)
+  }
+
+  @Test("When nobody answers the last node stays, until the stale limit")
+  func blind() throws {
+    let fixture = try WatchFixture.probes(["a", "b"], staleLimit: .seconds(60))
+    _ = fixture.due()
+    fixture.probe(0, 200)
+    fixture.probe(1, 429)
+    fixture.clock.advance(by: .seconds(2))
+    _ = fixture.due()
+    fixture.probe(1, nil)
+    fixture.probe(0, 502)
+    #expect(fixture.node == Self.a)
+    #expect(fixture.status.state == .silent)
+    #expect(
+      fixture.status.lastError == "a:8200 unexpected status 502; b:8200 unreachable: timed out")
+    fixture.clock.advance(by: .seconds(58))
+    _ = fixture.due()
+    #expect(fixture.node == nil)
+    #expect(fixture.status.state == .expired)
+  }
+
+  @Test(
+    "A gone node has the others asked at once, then all of them every 250 ms, later every second")
+  func pace() throws {
+    let fixture = try WatchFixture.probes(["a", "b"])
+    _ = fixture.due()
+    fixture.probe(1, 429)
+    fixture.probe(0, 200)
+    let start = fixture.clock.now.monotonic
+    // The standby answered while no active node was known.
+    #expect(fixture.watch.nextAt == start + .milliseconds(250))
+    fixture.clock.advance(by: .milliseconds(250))
+    #expect(fixture.due().map(\.question) == [.probe(.health(1))])
+    fixture.probe(1, 429)
+    #expect(fixture.watch.nextAt == start + .seconds(1))
+    fixture.clock.advance(by: .milliseconds(750))
+    #expect(fixture.due().map(\.question) == [.probe(.health(0))])
+    fixture.probe(0, 429)
+    #expect(fixture.due().map(\.question) == [.probe(.health(1))])
+    fixture.probe(1, 200)
+    #expect(fixture.node == Self.b)
+  }
+
+  @Test(
+    "Of two that answer 200 the later active_time wins; without it the incumbent stays",
+    arguments: [
+      ("2026-11-21T22:49:37.5Z", "2026-11-21T22:49:37.25Z", "https://a:8200"),
+      ("2026-11-21T22:49:37.5Z", "2026-11-21T22:49:37.75Z", "https://b:8200"),
+      ("2026-11-21T22:49:37Z", "2026-11-22T00:49:37+02:00", "https://a:8200"),
+      ("2026-11-21T22:49:37Z", "2026-11-22T00:49:38+02:00", "https://b:8200"),
+      (nil, "2026-11-21T22:49:37Z", "https://a:8200"), (nil, nil, "https://a:8200"),
+      ("nonsense", "2026-11-21T22:49:37Z", "https://b:8200"),
+    ] as [(String?, String?, String)])
+  func split(timeOfA: String?, timeOfB: String?, expected: String) throws {
+    let fixture = try WatchFixture.probes(["a", "b"])
+    _ = fixture.due()
+    fixture.probe(0, 200)
+    fixture.probe(1, 200)
+    #expect(fixture.node == Self.a)
+    let asked = fixture.due()
+    #expect(
+      Set(asked.map(\.question)) == [
+        .probe(.health(0)), .probe(.activeTime(0)), .probe(.activeTime(1)),
+      ])
+    for (index, time) in [timeOfA, timeOfB].enumerated() {
+      var answer = OutboundAnswer(status: 200)
+      let member = time.map { #","active_time":"\#($0)""# } ?? ""
+      answer.body = Array(#"{"ha_enabled":true,"is_self":true\#(member)}"#.utf8)
+      fixture.watch.take(.success(answer), to: .probe(.activeTime(index)), now: fixture.clock.now)
+    }
+    #expect(fixture.node == expected)
+    // The older word is corrected: the split is over.
+    fixture.probe(0, 429)
+    #expect(fixture.node == Self.b)
+  }
+
+  @Test(
+    "Who does not speak for itself names no time",
+    arguments: [
+      (200, #"{"is_self":false,"active_time":"2026-11-21T22:49:37Z"}"#),
+      (503, #"{"is_self":true,"active_time":"2026-11-21T22:49:37Z"}"#), (200, "[]"), (200, ""),
+      (200, #"{"is_self":true}"#), (200, #"{"is_self":"true","active_time":1}"#),
+    ])
+  func leader(status: Int, body: String) {
+    var answer = OutboundAnswer(status: status)
+    answer.body = Array(body.utf8)
+    #expect(LeaderAnswer.activeTime(answer) == nil)
+  }
+}

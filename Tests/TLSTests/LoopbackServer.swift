@@ -1,0 +1,184 @@
+import Glibc
+import Sys
+import TLS
+
+/// Serves one connection after the other on the calling thread, as a worker does: a client runs beside it as a
+/// process of its own.
+final class LoopbackServer {
+  /// What one connection came to.
+  struct Outcome {
+    /// `.done(0)`, or how the handshake ended.
+    var handshake = TLSProgress.wantsRead
+    var received: [UInt8] = []
+    /// How reading ended; nil where the handshake failed.
+    var end: TLSProgress?
+    var version: TLSVersion?
+    var isResumed = false
+    var clientSubject: String?
+    /// Whether bytes of a record were left after a read that did not take them all.
+    var hadPendingBytes = false
+    var peerSentCloseNotify = false
+    /// How often a step had to wait, so that a test can show that it did.
+    var waits = 0
+    var sent = 0
+
+    var failure: TLSFailure? {
+      if case .failed(let failure) = end ?? handshake { failure } else { nil }
+    }
+  }
+
+  private let listener: Int32
+  let port: UInt16
+  private let output = OutboundBuffer(capacity: 4096)
+
+  init() throws {
+    let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | O_CLOEXEC, 0)
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    // sockaddr_in is the form bind and getsockname take for AF_INET.
+    let isBound = unsafe withUnsafeMutablePointer(to: &address) { pointer in
+      unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { general in
+        unsafe bind(listener, general, length) == 0 && listen(listener, 16) == 0
+          && getsockname(listener, general, &length) == 0
+      }
+    }
+    if !isBound { throw Subprocess.Failed(description: "cannot listen: \(errno)") }
+    self.listener = listener
+    port = UInt16(bigEndian: address.sin_port)
+  }
+
+  deinit { close(listener) }
+
+  /// Starts a client and serves `connections` of its connections, each with the context of its number.
+  ///
+  /// - Returns: what came of each, and the client's exit status and output.
+  func serve(
+    connections: Int = 1, response: [UInt8] = Array("hello\n".utf8), client: [String],
+    input: String = "", context: (Int) throws -> TLSContext
+  ) throws -> (outcomes: [Outcome], status: Int32, output: String) {
+    let process = try Subprocess(client, input: input)
+    var outcomes: [Outcome] = []
+    for number in 0..<connections {
+      try wait(for: listener)
+      let descriptor = accept(listener, nil, nil)
+      if descriptor < 0 { throw Subprocess.Failed(description: "accept: \(errno)") }
+      defer { close(descriptor) }
+      _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
+      _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+      outcomes.append(try serve(try context(number), descriptor, response))
+    }
+    let (status, text) = try process.wait()
+    return (outcomes, status, text)
+  }
+
+  private func serve(
+    _ context: TLSContext, _ descriptor: Int32, _ response: [UInt8]
+  ) throws -> Outcome {
+    var session = try TLSSession(context: context, descriptor: descriptor, output: output)
+    var outcome = Outcome()
+    repeat {
+      if outcome.waits > 0 { try wait(for: descriptor) }
+      outcome.handshake = session.handshake()
+      try flush(to: descriptor, &outcome)
+      outcome.waits += 1
+    } while outcome.handshake == .wantsRead
+    guard case .done = outcome.handshake else { return outcome }
+    precondition(session.isHandshakeDone)
+    outcome.version = session.protocolVersion
+    outcome.isResumed = session.isResumed
+    outcome.clientSubject = session.clientSubject
+    var hasAnswered = false
+    while true {
+      var chunk = [UInt8](repeating: 0, count: 1000)
+      let (progress, count) = read(&session, into: &chunk)
+      outcome.received += chunk[..<count]
+      try flush(to: descriptor, &outcome)
+      switch progress {
+      case .done:
+        outcome.hadPendingBytes = outcome.hadPendingBytes || session.hasPendingBytes
+        if outcome.received.last != UInt8(ascii: "\n") || hasAnswered { continue }
+        hasAnswered = true
+        guard session.write(response.span) == .done(response.count) else {
+          throw Subprocess.Failed(description: "a write did not take everything")
+        }
+        session.closeNotify()
+        try flush(to: descriptor, &outcome)
+      case .wantsRead:
+        outcome.waits += 1
+        try wait(for: descriptor)
+      case .closed, .failed:
+        outcome.end = progress
+        outcome.peerSentCloseNotify = session.peerSentCloseNotify
+        return outcome
+      }
+    }
+  }
+
+  private func read(
+    _ session: inout TLSSession, into chunk: inout [UInt8]
+  ) -> (TLSProgress, Int) {
+    // The array is initialized and not touched while the span is.
+    unsafe chunk.withUnsafeMutableBufferPointer { buffer in
+      var span = unsafe OutputSpan(buffer: buffer, initializedCount: 0)
+      let progress = session.read(into: &span)
+      return (progress, unsafe span.finalize(for: buffer))
+    }
+  }
+
+  /// Sends all there is; a peer that is gone is no error here: reading will say so.
+  private func flush(to descriptor: Int32, _ outcome: inout Outcome) throws {
+    while !output.isEmpty {
+      let sent = output.withBytes { bytes in
+        // The span is readable for the length of the call.
+        unsafe bytes.withUnsafeBufferPointer { buffer in
+          unsafe send(descriptor, buffer.baseAddress, buffer.count, Int32(MSG_NOSIGNAL))
+        }
+      }
+      if sent < 0, errno == EAGAIN {
+        try wait(for: descriptor, events: Int16(POLLOUT))
+      } else if sent < 0 {
+        output.removeAll()
+      } else {
+        outcome.sent += sent
+        output.consume(sent)
+      }
+    }
+  }
+
+  /// Waits for an event; 20 seconds without one mean that the other side hangs.
+  private func wait(for descriptor: Int32, events: Int16 = Int16(POLLIN)) throws {
+    var entry = pollfd(fd: descriptor, events: events, revents: 0)
+    while true {
+      let ready = unsafe poll(&entry, 1, 20_000)
+      if ready > 0 { return }
+      if ready == 0 { throw Subprocess.Failed(description: "nothing happened for 20 s") }
+      if errno != EINTR { throw Subprocess.Failed(description: "poll: \(errno)") }
+    }
+  }
+}
+
+extension LoopbackServer {
+  /// Python's ssl module as the client, with a few functions for `body` to use.
+  func python(root: String, _ body: String) -> [String] {
+    let prelude = """
+      import os, socket, ssl, struct
+      port = \(port)
+      context = ssl.create_default_context(cafile="\(root)")
+      def connect():
+        return socket.create_connection(("127.0.0.1", port), timeout=20)
+      def wrap(raw):
+        return context.wrap_socket(raw, server_hostname="localhost")
+      def plain(tls):
+        return socket.socket(fileno=os.dup(tls.fileno()))
+      def drain(stream):
+        data = b""
+        while chunk := stream.recv(65536):
+          data += chunk
+        return data
+
+      """
+    return ["python3", "-c", prelude + body]
+  }
+}
