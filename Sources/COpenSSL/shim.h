@@ -3,10 +3,12 @@
 #define COPENSSL_SHIM_H
 
 #include <openssl/bio.h>
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/opensslv.h>
 #include <openssl/pem.h>
+#include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
@@ -35,5 +37,32 @@ static inline void copenssl_set_behaviour(SSL_CTX *context) {
 
 /// Puts an error of ours (`ERR_LIB_USER`, `reason`) in this thread's queue.
 static inline void copenssl_raise(int reason) { ERR_raise(ERR_LIB_USER, reason); }
+
+/// The number under which contexts keep an object of ours; `release` is called when a context is freed.
+static inline int copenssl_context_index(CRYPTO_EX_free *release) {
+  return SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, release);
+}
+
+/// Readies what encrypts or decrypts a session ticket: HMAC-SHA256 over AES-CBC.
+static inline int copenssl_prepare_ticket(EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac,
+                                          const EVP_CIPHER *algorithm, const unsigned char *key,
+                                          const unsigned char *mac_key, size_t mac_key_size,
+                                          const unsigned char *iv, int encrypt) {
+  OSSL_PARAM parameters[] = {
+      OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, (void *)mac_key, mac_key_size),
+      OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)"SHA256", 0),
+      OSSL_PARAM_construct_end(),
+  };
+  return EVP_MAC_CTX_set_params(mac, parameters) &&
+         EVP_CipherInit_ex(cipher, algorithm, NULL, key, iv, encrypt);
+}
+
+/// Writes a name as RFC 2253 has it, but in UTF-8: control characters and separators are escaped.
+static inline int copenssl_print_name(BIO *bio, const X509_NAME *name) {
+  return X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB);
+}
+
+/// The memory a BIO has collected; it stays the BIO's.
+static inline long copenssl_memory(BIO *bio, char **bytes) { return BIO_get_mem_data(bio, bytes); }
 
 #endif

@@ -7,7 +7,9 @@ struct PEMFile {
   static let bytesMax = 1 << 20
 
   let path: String
-  private let bytes: [UInt8]
+  /// Who may read and write it: the last nine bits of stat(2)'s mode.
+  let mode: UInt32
+  let bytes: [UInt8]
 
   /// Reads all of `path`.
   init(path: String) throws(TLSError) {
@@ -36,26 +38,47 @@ struct PEMFile {
     if count >= Self.bytesMax { throw .tooLarge(path: path) }
     bytes.removeLast(bytes.count - count)
     if bytes.allSatisfy({ $0 <= UInt8(ascii: " ") }) { throw .empty(path: path) }
+    var status = stat()
+    // The descriptor is open, and `status` is filled.
+    mode = unsafe fstat(descriptor, &status) == 0 ? status.st_mode & 0o777 : 0
     self.path = path
     self.bytes = bytes
   }
 
   /// All certificates in the order of the file.
   func certificates() throws(TLSError) -> CertificateChain {
+    // The reader is a valid memory BIO; what is read is new and goes to its owner.
+    let found = try unsafe blocks(named: "certificate", release: X509_free) { reader in
+      unsafe PEM_read_bio_X509(reader, nil, refuse, nil)
+    }
+    return unsafe CertificateChain(owning: found)
+  }
+
+  /// All certificate revocation lists in the order of the file.
+  func revocationLists() throws(TLSError) -> RevocationLists {
+    // As above.
+    let found = try unsafe blocks(named: "revocation list", release: X509_CRL_free) { reader in
+      unsafe PEM_read_bio_X509_CRL(reader, nil, refuse, nil)
+    }
+    return unsafe RevocationLists(owning: found)
+  }
+
+  /// What `read` finds until it meets the end of the file, at least one; each is the caller's to release.
+  private func blocks(
+    named name: String, release: (OpaquePointer?) -> Void, _ read: (OpaquePointer) -> OpaquePointer?
+  ) throws(TLSError) -> [OpaquePointer] {
     var found: [OpaquePointer] = unsafe []
     let end = unsafe withReader { reader in
-      // The reader is a valid memory BIO; each certificate is new and ours.
-      while let certificate = unsafe PEM_read_bio_X509(reader, nil, refuse, nil) {
-        unsafe found.append(certificate)
-      }
+      while let block = unsafe read(reader) { unsafe found.append(block) }
       return OpenSSLError.takeLast()
     }
-    let chain = unsafe found.isEmpty ? nil : CertificateChain(owning: found)
     guard let end, end.isReason(PEM_R_NO_START_LINE, of: ERR_LIB_PEM) else {
+      // Nobody else has seen them.
+      unsafe found.forEach { unsafe release($0) }
       throw .damaged(path: path, reason: end?.text ?? "unknown")
     }
-    guard let chain else { throw .notPEM(path: path, expected: "certificate") }
-    return chain
+    if unsafe found.isEmpty { throw .notPEM(path: path, expected: name) }
+    return unsafe found
   }
 
   /// The first private key of the file.
@@ -76,6 +99,11 @@ struct PEMFile {
     throw .damaged(path: path, reason: error?.text ?? "unknown")
   }
 
+  /// A finding where everyone on the machine can read or change the file, which holds a secret.
+  var secrecyFinding: TLSFinding? {
+    mode & 0o006 == 0 ? nil : .secretOpenToAll(path: path, mode: mode)
+  }
+
   /// OpenSSL reports a missing block and an undecodable one alike, so the label is looked for here.
   private var holdsPrivateKeyBlock: Bool {
     let text = String(decoding: bytes, as: UTF8.self)
@@ -85,8 +113,7 @@ struct PEMFile {
   }
 
   private func withReader<Result>(_ body: (OpaquePointer) -> Result) -> Result {
-    let isReady = OpenSSLLibrary.isReady
-    precondition(isReady, "OpenSSL could not be initialized")
+    startOpenSSL()
     ERR_clear_error()
     // The BIO reads the array's storage and is freed before that can move.
     return unsafe bytes.withUnsafeBytes { buffer in

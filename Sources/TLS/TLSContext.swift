@@ -8,20 +8,54 @@ import COpenSSL
 package final class TLSContext: @unchecked Sendable {
   // One reference of ours, given back in `deinit`; each session holds another.
   private let context: OpaquePointer
+  private let credentials: [TLSCredentials]
+  private let clients: ClientAuthorities?
+  private let ticketFinding: TLSFinding?
+  private let policy: TLSPolicy
+  /// The key exchange groups in force, in OpenSSL's notation.
+  private let groups: String
 
-  /// - Parameter credentials: at least one, and at most one for each type of key.
-  package init(credentials: [TLSCredentials], policy: TLSPolicy) throws(TLSError) {
+  /// - Parameters:
+  ///   - credentials: at least one, and at most one for each type of key.
+  ///   - clients: what clients must show; nil asks for nothing.
+  ///   - tickets: keys that outlive this context; nil for keys of its own.
+  package convenience init(
+    credentials: [TLSCredentials], policy: TLSPolicy, clients: ClientVerification? = nil,
+    tickets: TicketKeyRing? = nil
+  ) throws(TLSError) {
+    try self.init(
+      credentials: credentials, policy: policy, clients: clients, tickets: tickets,
+      ticketFinding: nil)
+  }
+
+  /// - Parameter ticketFinding: what came up when a ticket key file was read.
+  init(
+    credentials: [TLSCredentials], policy: TLSPolicy, clients: ClientVerification?,
+    tickets: TicketKeyRing?, ticketFinding: TLSFinding?
+  ) throws(TLSError) {
     precondition(!credentials.isEmpty, "a server needs a certificate")
-    precondition(OpenSSLLibrary.isReady, "OpenSSL could not be initialized")
+    startOpenSSL()
+    var authorities: ClientAuthorities?
+    if let clients { authorities = try ClientAuthorities(clients) }
     ERR_clear_error()
-    guard let context = unsafe SSL_CTX_new(TLS_server_method()) else {
-      throw .library(reason: OpenSSLError.takeFirst()?.text ?? "out of memory")
+    guard let context = unsafe SSL_CTX_new(TLS_server_method()) else { throw Self.refusal() }
+    do {
+      try unsafe configure(context)
+      groups = try unsafe policy.install(in: context)
+      try unsafe Self.install(credentials, in: context)
+      try unsafe authorities?.install(in: context)
+      try unsafe identify(context, for: authorities)
+      try unsafe tickets?.install(in: context)
+    } catch {
+      // Nobody else has it yet.
+      unsafe SSL_CTX_free(context)
+      throw error
     }
-    // From here on `deinit` frees the context, also where this throws.
     unsafe self.context = context
-    try unsafe Self.configure(context)
-    try unsafe Self.apply(policy, to: context)
-    for one in credentials { try unsafe one.install(in: context) }
+    self.credentials = credentials
+    self.clients = authorities
+    self.ticketFinding = ticketFinding
+    self.policy = policy
   }
 
   deinit {
@@ -33,56 +67,120 @@ package final class TLSContext: @unchecked Sendable {
     unsafe SSL_new(context)
   }
 
-  /// What holds under every policy.
-  ///
-  /// No compression (CRIME), no renegotiation, no early data (a PUT must not be replayable), no stateful cache. A
-  /// missing close_notify counts as an end of stream: a request frames itself. Buffers are released while a connection
-  /// is idle; what is read is read ahead, so that one `recv` fetches a record; a chain is sent as given and not built
-  /// for each handshake. Without auto-retry a read returns after a batch of records without data, so that a client
-  /// which sends nothing but key updates cannot keep a worker.
-  private static func configure(_ context: OpaquePointer) throws(TLSError) {
-    unsafe copenssl_set_behaviour(context)
-    unsafe SSL_CTX_set_security_level(context, 2)
-    // One ticket serves a client that comes back; the second costs as much as the first.
-    let identity: [UInt8] = Array("vault-redirector".utf8)
-    // Both are copied; the array is valid for the call.
-    guard unsafe SSL_CTX_set_num_tickets(context, 1) == 1,
-      unsafe SSL_CTX_set_max_early_data(context, 0) == 1,
-      unsafe SSL_CTX_set_session_id_context(context, identity, UInt32(identity.count)) == 1
-    else {
-      throw .library(reason: OpenSSLError.takeFirst()?.text ?? "refused a setting")
+  private static func install(
+    _ credentials: [TLSCredentials], in context: OpaquePointer
+  ) throws(TLSError) {
+    for (index, one) in credentials.enumerated() {
+      // A context has one place for each type, and the later pair would silently win.
+      if let first = credentials[..<index].first(where: { $0.keyType == one.keyType }) {
+        throw .sameKeyType(
+          firstPath: first.keyPath, secondPath: one.keyPath, key: one.facts.key)
+      }
+      try unsafe one.install(in: context)
     }
-    unsafe SSL_CTX_set_alpn_select_cb(context, selectApplicationProtocol, nil)
-    unsafe FirstRecord.watch(context)
+  }
+}
+
+// MARK: - For the operator
+
+extension TLSContext {
+  /// Of the leaf of each pair.
+  package var facts: [CertificateFacts] { credentials.map(\.facts) }
+
+  /// What an operator should know though all of it can be served; judged at `now`, in seconds since
+  /// 1970-01-01T00:00:00Z.
+  package func findings(at now: Int64) -> [TLSFinding] {
+    var findings = credentials.flatMap { $0.findings(at: now) }
+    let weak = policy.minimumVersion == .tls13 ? [] : cipherNames { !$0.isInMozillasPolicy }
+    if !weak.isEmpty { findings.append(.weakCiphers(names: weak)) }
+    findings += clients?.findings(at: now) ?? []
+    if let ticketFinding { findings.append(ticketFinding) }
+    return findings
   }
 
-  private static func apply(_ policy: TLSPolicy, to context: OpaquePointer) throws(TLSError) {
-    let least = policy.minimumVersion.rawValue
-    guard unsafe copenssl_set_protocol_versions(context, least, TLSVersion.tls13.rawValue) == 1
-    else {
-      throw .policy(option: "--tls-min", value: policy.minimumVersion.label)
+  /// What is in force, a line each: versions, ciphers, groups, certificates, client verification.
+  package func describe() -> [String] {
+    let versions = TLSVersion.allCases.filter { $0 >= policy.minimumVersion }
+    var lines = ["versions: " + versions.map { "TLS \($0.label)" }.joined(separator: ", ")]
+    lines.append(
+      "TLS 1.3 cipher suites: " + cipherNames { $0.isTLS13 }.joined(separator: ", "))
+    if policy.minimumVersion == .tls12 {
+      lines.append("TLS 1.2 ciphers: " + cipherNames { !$0.isTLS13 }.joined(separator: ", "))
     }
-    if unsafe SSL_CTX_set_cipher_list(context, policy.ciphers) != 1 {
-      ERR_clear_error()
-      throw .policy(option: "--tls-ciphers", value: policy.ciphers)
+    lines.append("groups: " + groups.split(separator: ":").joined(separator: ", "))
+    for one in credentials {
+      lines.append(
+        "certificate: \(one.facts.key), \(one.facts.subject), serial \(one.facts.serial), "
+          + "valid until \(timeText(one.facts.notAfter))")
     }
-    if unsafe SSL_CTX_set_ciphersuites(context, policy.cipherSuites) != 1 {
-      ERR_clear_error()
-      throw .policy(option: "--tls-ciphersuites", value: policy.cipherSuites)
+    lines.append("client certificates: \(clients?.description ?? "not asked for")")
+    return lines
+  }
+
+  /// The names of the ciphers in force that `isIncluded` holds of, by preference.
+  private func cipherNames(where isIncluded: (Cipher) -> Bool) -> [String] {
+    // The stack and its ciphers are the context's, which stays as it is.
+    let stack = unsafe SSL_CTX_get_ciphers(context)
+    return unsafe (0..<OPENSSL_sk_num(stack)).compactMap { index in
+      guard let pointer = unsafe OPENSSL_sk_value(stack, index) else { return nil }
+      let cipher = unsafe Cipher(pointer: OpaquePointer(pointer))
+      return isIncluded(cipher) ? cipher.name : nil
     }
-    if let groups = policy.groups {
-      if unsafe copenssl_set_groups(context, groups) == 1 { return }
-      ERR_clear_error()
-      throw .policy(option: "--tls-groups", value: groups)
-    }
-    // One unknown name refuses the whole list.
-    let classic = TLSPolicy.classicGroups
-    if unsafe copenssl_set_groups(context, "\(TLSPolicy.postQuantumGroup):\(classic)") == 1 {
-      return
-    }
-    ERR_clear_error()
-    if unsafe copenssl_set_groups(context, classic) == 1 { return }
-    throw .library(reason: OpenSSLError.takeFirst()?.text ?? "refused the groups")
+  }
+}
+
+/// A cipher of a context, valid as long as that is.
+@safe
+private struct Cipher {
+  let pointer: OpaquePointer
+
+  var isTLS13: Bool { unsafe SSL_CIPHER_get_kx_nid(pointer) == NID_kx_any }
+
+  /// Ephemeral ECDH and authenticated encryption, as every suite of TLS 1.3 has.
+  var isInMozillasPolicy: Bool {
+    let exchange = unsafe SSL_CIPHER_get_kx_nid(pointer)
+    return unsafe SSL_CIPHER_is_aead(pointer) == 1
+      && (exchange == NID_kx_ecdhe || exchange == NID_kx_any)
+  }
+
+  /// A constant of OpenSSL's.
+  var name: String { unsafe String(cString: SSL_CIPHER_get_name(pointer)) }
+}
+
+// MARK: - Setting up
+
+/// Sets what holds under every policy.
+///
+/// No compression (CRIME), no renegotiation, no early data (a PUT must not be replayable), no stateful cache. A
+/// missing close_notify counts as an end of stream: a request frames itself. Buffers are released while a connection
+/// is idle; what is read is read ahead, so that one `recv` fetches a record; a chain is sent as given and not built
+/// for each handshake. Without auto-retry a read returns after a batch of records without data, so that a client
+/// which sends nothing but key updates cannot keep a worker.
+private func configure(_ context: OpaquePointer) throws(TLSError) {
+  unsafe copenssl_set_behaviour(context)
+  unsafe SSL_CTX_set_security_level(context, 2)
+  // One ticket serves a client that comes back; the second costs as much as the first.
+  guard unsafe SSL_CTX_set_num_tickets(context, 1) == 1,
+    unsafe SSL_CTX_set_max_early_data(context, 0) == 1
+  else { throw TLSContext.refusal() }
+  unsafe SSL_CTX_set_alpn_select_cb(context, selectApplicationProtocol, nil)
+  unsafe FirstRecord.watch(context)
+}
+
+/// Sets what a ticket must have in common with a context that resumes its session.
+private func identify(
+  _ context: OpaquePointer, for clients: ClientAuthorities?
+) throws(TLSError) {
+  let identity = clients?.sessionIdentity ?? Array("vault-redirector".utf8)
+  // Copied; 32 bytes are the most.
+  guard unsafe SSL_CTX_set_session_id_context(context, identity, UInt32(identity.count)) == 1
+  else { throw TLSContext.refusal() }
+}
+
+extension TLSContext {
+  /// For what OpenSSL refuses only when there is no memory left.
+  fileprivate static func refusal() -> TLSError {
+    .library(reason: OpenSSLError.takeFirst()?.text ?? "refused a setting")
   }
 }
 

@@ -4,20 +4,42 @@ import COpenSSL
 package final class TLSCredentials: Sendable {
   package let certificatePath: String
   package let keyPath: String
+  /// Of the leaf, the server's own certificate.
+  package let facts: CertificateFacts
 
   private let chain: CertificateChain
   private let key: PrivateKey
+  private let secrecyFinding: TLSFinding?
 
   /// Reads a PEM chain, leaf first, and a PEM key; both may be in one file.
   package init(certificatePath: String, keyPath: String) throws(TLSError) {
+    let keyFile = try PEMFile(path: keyPath)
     self.certificatePath = certificatePath
     self.keyPath = keyPath
     chain = try PEMFile(path: certificatePath).certificates()
-    key = try PEMFile(path: keyPath).privateKey()
-    // Both are valid for as long as this object is.
-    let matches = unsafe X509_check_private_key(chain.leaf, key.pointer) == 1
+    key = try keyFile.privateKey()
+    secrecyFinding = keyFile.secrecyFinding
+    facts = unsafe CertificateFacts(chain.leaf)
+    // All are valid for as long as this object is.
+    let owner = unsafe chain.pointers.firstIndex { [key] certificate in
+      unsafe X509_check_private_key(certificate, key.pointer) == 1
+    }
     ERR_clear_error()
-    if !matches { throw .keyMismatch(certificatePath: certificatePath, keyPath: keyPath) }
+    switch owner {
+    case 0: break
+    case nil: throw .keyMismatch(certificatePath: certificatePath, keyPath: keyPath)
+    default: throw .leafNotFirst(certificatePath: certificatePath, keyPath: keyPath)
+    }
+  }
+
+  /// OpenSSL's number for the type of the key.
+  var keyType: Int32 { unsafe EVP_PKEY_get_base_id(key.pointer) }
+
+  /// What an operator should know though the files can be served.
+  ///
+  /// - Parameter now: seconds since 1970-01-01T00:00:00Z.
+  package func findings(at now: Int64) -> [TLSFinding] {
+    chain.findings(path: certificatePath, at: now) + (secrecyFinding.map { [$0] } ?? [])
   }
 
   /// Makes these the certificate, chain and key of `context` for their type of key; the chain goes as the file has it.

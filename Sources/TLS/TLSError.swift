@@ -16,6 +16,12 @@ package enum TLSError: Error, Equatable, Sendable {
   case encryptedKey(path: String)
   /// The key is not that of the certificate, the first one in its file.
   case keyMismatch(certificatePath: String, keyPath: String)
+  /// The key is that of a later certificate: the leaf must come first.
+  case leafNotFirst(certificatePath: String, keyPath: String)
+  /// Two pairs have keys of the same type, of which a context serves one.
+  case sameKeyType(firstPath: String, secondPath: String, key: String)
+  /// A line of a ticket key file is not a key, or there are too few.
+  case ticketKeys(path: String, reason: String)
   /// OpenSSL's security level 2 refuses a key or a signature of the chain.
   case tooWeak(path: String, reason: String)
   /// The certificate or key is sound but of no use for a server here.
@@ -47,6 +53,11 @@ extension TLSError: CustomStringConvertible {
       "\(path): the key is encrypted: decrypt it with `openssl pkey -in … -out …`"
     case .keyMismatch(let certificate, let key):
       "\(key): is not the key of the first certificate in \(certificate)"
+    case .leafNotFirst(let certificate, let key):
+      "\(certificate): the chain is out of order: the certificate of \(key) must come first"
+    case .sameKeyType(let first, let second, let key):
+      "\(second): has a key of the same type as \(first): \(key)"
+    case .ticketKeys(let path, let reason): "\(path): \(reason)"
     case .tooWeak(let path, let reason): "\(path): is too weak: \(reason)"
     case .unusable(let path, let reason): "\(path): cannot be used: \(reason)"
     case .policy(let option, let value):

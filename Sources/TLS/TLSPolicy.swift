@@ -1,35 +1,69 @@
+import COpenSSL
+
 /// Which versions and algorithms are offered: Mozilla's guidelines 6.0, or an operator's own lists.
 package struct TLSPolicy: Equatable, Sendable {
+  /// The policies an operator can name.
+  package enum Name: String, CaseIterable, Sendable {
+    /// TLS 1.2 and 1.3.
+    case intermediate
+    /// TLS 1.3 alone.
+    case modern
+  }
+
   package var minimumVersion: TLSVersion
-  /// TLS 1.2 cipher suites in OpenSSL's names, by preference.
+  /// TLS 1.2 ciphers in OpenSSL's notation, by preference.
   package var ciphers: String
   /// TLS 1.3 cipher suites, by preference.
   package var cipherSuites: String
   /// Key exchange groups, by preference; nil for Mozilla's, as far as this OpenSSL knows them.
   package var groups: String?
 
-  /// TLS 1.2 and 1.3, ephemeral ECDH and authenticated ciphers only.
+  /// A policy of Mozilla's: ephemeral ECDH and authenticated ciphers only.
   ///
-  /// AES-128 goes first: it and its hash are the cheapest, and a client without AES in hardware that prefers ChaCha20
-  /// still gets it.
-  package static let intermediate = TLSPolicy(
-    minimumVersion: .tls12,
-    ciphers: """
+  /// AES-128 goes first: it and its hash are the cheapest, and a client without AES in hardware, which prefers
+  /// ChaCha20, still gets that.
+  package init(_ name: Name) {
+    minimumVersion = name == .modern ? .tls13 : .tls12
+    ciphers = """
       ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:\
       ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:\
       ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305
-      """,
-    cipherSuites: "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256",
-    groups: nil)
+      """
+    cipherSuites = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
+  }
 
-  /// TLS 1.3 alone.
-  package static let modern: TLSPolicy = {
-    var policy = intermediate
-    policy.minimumVersion = .tls13
-    return policy
-  }()
+  package static let intermediate = TLSPolicy(.intermediate)
+  package static let modern = TLSPolicy(.modern)
 
   /// Mozilla's groups; the first is post-quantum and needs OpenSSL 3.5.
-  static let postQuantumGroup = "X25519MLKEM768"
-  static let classicGroups = "X25519:prime256v1:secp384r1"
+  private static let allGroups = "X25519MLKEM768:\(classicGroups)"
+  private static let classicGroups = "X25519:prime256v1:secp384r1"
+
+  /// Sets this policy, and nothing else, on `context`.
+  ///
+  /// - Returns: the groups in force.
+  func install(in context: OpaquePointer) throws(TLSError) -> String {
+    ERR_clear_error()
+    defer { ERR_clear_error() }
+    // All strings are copied.
+    let (least, most) = (minimumVersion.rawValue, TLSVersion.tls13.rawValue)
+    guard unsafe copenssl_set_protocol_versions(context, least, most) == 1 else {
+      throw .policy(option: "--tls-min", value: minimumVersion.label)
+    }
+    guard unsafe SSL_CTX_set_cipher_list(context, ciphers) == 1 else {
+      throw .policy(option: "--tls-ciphers", value: ciphers)
+    }
+    guard unsafe SSL_CTX_set_ciphersuites(context, cipherSuites) == 1 else {
+      throw .policy(option: "--tls-ciphersuites", value: cipherSuites)
+    }
+    if let groups {
+      if unsafe copenssl_set_groups(context, groups) == 1 { return groups }
+      throw .policy(option: "--tls-groups", value: groups)
+    }
+    // One unknown name refuses the whole list.
+    for list in [Self.allGroups, Self.classicGroups] {
+      if unsafe copenssl_set_groups(context, list) == 1 { return list }
+    }
+    throw .policy(option: "--tls-groups", value: Self.classicGroups)
+  }
 }

@@ -4,6 +4,7 @@ import ArgumentParser
 struct Options: ParsableCommand {
   @OptionGroup(title: "Compatible with vault-redirector 0.2.0") var seed: SeedOptions
   @OptionGroup(title: "Listening") var listening: ListeningOptions
+  @OptionGroup(title: "TLS") var tls: TLSOptions
   @OptionGroup(title: "Finding the active node") var discovery: DiscoveryOptions
   @OptionGroup(title: "Limits and deadlines") var limits: LimitOptions
 
@@ -11,6 +12,8 @@ struct Options: ParsableCommand {
   enum Request {
     /// Print this and leave.
     case show(String)
+    /// Judge these options and the files they name, and leave.
+    case check(Options)
     case run(Options)
   }
 
@@ -23,7 +26,8 @@ struct Options: ParsableCommand {
     let defaults = try EnvironmentDefaults.arguments(besides: arguments, in: environment)
     do {
       let options = try parse(defaults + arguments)
-      return options.seed.version ? .show(Version.text) : .run(options)
+      if options.seed.version { return .show(Version.text) }
+      return options.tls.checkConfig ? .check(options) : .run(options)
     } catch {
       if exitCode(for: error) == .success { return .show(fullMessage(for: error)) }
       throw StartupError(exitCode: .usage, message: message(for: error))
@@ -74,14 +78,14 @@ struct SeedOptions: ParsableArguments {
   @Option(
     name: [.customShort("c"), .long],
     help: ArgumentHelp(
-      "PEM file with the certificate chain, leaf first; with --key-path the port speaks TLS.",
+      "PEM file with the certificate chain, leaf first; with --key-path the port speaks TLS. Repeatable.",
       valueName: "file"))
-  var certPath: String?
+  var certPath: [String] = []
 
   @Option(
     name: [.customShort("k"), .long],
     help: ArgumentHelp("PEM file with the certificate's key, not encrypted.", valueName: "file"))
-  var keyPath: String?
+  var keyPath: [String] = []
 
   @Option(
     name: [.customShort("C"), .long],
@@ -133,6 +137,56 @@ struct ListeningOptions: ParsableArguments {
   var logPath = "path"
 }
 
+/// How TLS is spoken, and with whom.
+struct TLSOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Mozilla's guideline 6.0: intermediate (TLS 1.2 and 1.3) or modern (1.3 alone).",
+      valueName: "name"))
+  var tlsPolicy = "intermediate"
+
+  @Option(help: ArgumentHelp("The least version: 1.2 or 1.3.", valueName: "version"))
+  var tlsMin: String?
+
+  @Option(help: ArgumentHelp("TLS 1.2 ciphers, in OpenSSL's notation.", valueName: "list"))
+  var tlsCiphers: String?
+
+  @Option(help: ArgumentHelp("TLS 1.3 cipher suites.", valueName: "list"))
+  var tlsCiphersuites: String?
+
+  @Option(help: ArgumentHelp("Key exchange groups.", valueName: "list"))
+  var tlsGroups: String?
+
+  @Option(
+    help: ArgumentHelp("Load replaced certificate files by itself: on or off.", valueName: "on|off")
+  )
+  var certWatch = "on"
+
+  @Option(
+    help: ArgumentHelp(
+      "Session ticket keys to share: base64 of 48 or 80 bytes a line, newest last; watched too.",
+      valueName: "file"))
+  var ticketKeyFile: String?
+
+  @Option(help: ArgumentHelp("PEM file with the CAs of client certificates.", valueName: "file"))
+  var clientCa: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Whether a client needs a certificate of --client-ca: optional or required (the default).",
+      valueName: "mode"))
+  var clientVerify: String?
+
+  @Option(help: ArgumentHelp("Intermediates in a client's chain.", valueName: "number"))
+  var clientDepth = 4
+
+  @Option(help: ArgumentHelp("PEM file with revocation lists of --client-ca.", valueName: "file"))
+  var clientCrl: String?
+
+  @Flag(help: "Load and judge everything, listen nowhere, say what is in force; exit 0 or 78.")
+  var checkConfig = false
+}
+
 /// Who says which node is active.
 struct DiscoveryOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Vault's service in Consul.", valueName: "name"))
@@ -143,9 +197,35 @@ struct DiscoveryOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Where Consul's nodes are sent to: node (its name), ip, or service (Service.Address).",
-      valueName: "node|ip|service"))
+      "How the active node is told: tag, check, or auto (the check only where Vault sets no tags).",
+      valueName: "auto|tag|check"))
+  var select: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Where clients are sent: node (its name), ip, service (Service.Address), wan or lan.",
+      valueName: "address"))
   var target: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Where clients are sent, as 'https://{node}.vault.example.com:{port}'.", valueName: "url"))
+  var targetTemplate: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Redirect to such hosts only: a name with * and ?, or a CIDR block; repeatable.",
+      valueName: "host|cidr"))
+  var allowTarget: [String] = []
+
+  @Option(help: ArgumentHelp("Consul's datacenter.", valueName: "name"))
+  var datacenter: String?
+
+  @Option(help: ArgumentHelp("Consul's namespace.", valueName: "name"))
+  var namespace: String?
+
+  @Option(help: ArgumentHelp("Consul's admin partition.", valueName: "name"))
+  var partition: String?
 
   @Option(
     help: ArgumentHelp(
@@ -154,6 +234,36 @@ struct DiscoveryOptions: ParsableArguments {
 
   @Option(help: ArgumentHelp("PEM file with the CAs of --vault-addr.", valueName: "file"))
   var vaultCacert: String?
+
+  @Option(help: ArgumentHelp("Between two probes of a node.", valueName: "seconds"))
+  var probeInterval = 1.0
+
+  @Option(help: ArgumentHelp("For one probe.", valueName: "seconds"))
+  var probeTimeout = 2.0
+
+  @Flag(
+    help: "Adopt a node of Consul's only when it says itself, over verified TLS, that it is active."
+  )
+  var verifyTarget = false
+
+  @Option(
+    help: ArgumentHelp(
+      "How long the last node serves while nobody answers; 0: for ever.", valueName: "seconds"))
+  var staleLimit = 300.0
+
+  @Option(
+    help: ArgumentHelp(
+      "How long a request waits for an active node before it gets 503.", valueName: "seconds"))
+  var hold = 0.0
+
+  @Option(help: ArgumentHelp("Requests that wait at once.", valueName: "number"))
+  var holdMax = 1024
+
+  @Option(
+    help: ArgumentHelp(
+      "How long health stays 200 without an active node, once there was one.", valueName: "seconds")
+  )
+  var healthGrace = 15.0
 }
 
 /// Every limit and deadline of the connection side.

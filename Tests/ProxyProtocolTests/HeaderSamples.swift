@@ -61,6 +61,14 @@ func checkedHeader(
   return header
 }
 
+/// A header as a Network Load Balancer sent it for a client behind a VPC endpoint, with a checksum that
+/// nobody here has calculated.
+let networkLoadBalancerHeader: [UInt8] = binaryHeader(
+  0x21, 0x11,
+  [172, 31, 7, 113, 172, 31, 10, 31, 0xC8, 0xF2, 0x00, 0x50]
+    + tlv(3, [0xE8, 0xD6, 0x89, 0x2D])
+    + awsEndpoint("vpce-08d2bf15fac5001c9") + tlv(4, [UInt8](repeating: 0, count: 36)))
+
 /// Valid headers, each exactly as long as itself.
 let validHeaders: [([UInt8], ProxyHeader)] = [
   (bytes("PROXY UNKNOWN\r\n"), ProxyHeader(version: .v1, command: .unknown)),
@@ -105,6 +113,12 @@ let validHeaders: [([UInt8], ProxyHeader)] = [
       destination: address("fe80::2", 8200))
   ),
   (checkedHeader(), tcp4()),
+  (
+    networkLoadBalancerHeader,
+    ProxyHeader(
+      version: .v2, command: .proxy, source: address("172.31.7.113", 51442),
+      destination: address("172.31.10.31", 80), vpcEndpointID: "vpce-08d2bf15fac5001c9")
+  ),
   (
     checkedHeader(before: tlv(4, []), after: awsEndpoint("vpce-08d2bf15Fac5001c9")),
     tcp4(vpcEndpointID: "vpce-08d2bf15Fac5001c9")

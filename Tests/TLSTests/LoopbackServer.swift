@@ -14,6 +14,9 @@ final class LoopbackServer {
     var end: TLSProgress?
     var version: TLSVersion?
     var isResumed = false
+    var clientSubject: String?
+    /// Whether bytes of a record were left after a read that did not take them all.
+    var hadPendingBytes = false
     var peerSentCloseNotify = false
     /// How often a step had to wait, so that a test can show that it did.
     var waits = 0
@@ -27,6 +30,11 @@ final class LoopbackServer {
   private let listener: Int32
   let port: UInt16
   private let output = OutboundBuffer(capacity: 4096)
+
+  /// When set, another connection is served between an answer and the next read, and closed when that has to wait.
+  var intruderContext: TLSContext?
+  private(set) var intruder: Outcome?
+  private var intruderDescriptor: Int32?
 
   init() throws {
     let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | O_CLOEXEC, 0)
@@ -48,26 +56,39 @@ final class LoopbackServer {
 
   deinit { close(listener) }
 
-  /// Starts a client and serves `connections` of its connections.
+  /// Starts a client and serves `connections` of its connections, each with the context of its number.
   ///
   /// - Returns: what came of each, and the client's exit status and output.
   func serve(
-    _ context: TLSContext, connections: Int = 1, response: [UInt8] = Array("hello\n".utf8),
-    client: [String]
+    connections: Int = 1, response: [UInt8] = Array("hello\n".utf8), client: [String],
+    input: String = "", context: (Int) throws -> TLSContext
   ) throws -> (outcomes: [Outcome], status: Int32, output: String) {
-    let process = try Subprocess(client)
+    let process = try Subprocess(client, input: input)
     var outcomes: [Outcome] = []
-    for _ in 0..<connections {
-      try wait(for: listener)
-      let descriptor = accept(listener, nil, nil)
-      if descriptor < 0 { throw Subprocess.Failed(description: "accept: \(errno)") }
+    for number in 0..<connections {
+      let descriptor = try nextConnection()
       defer { close(descriptor) }
-      _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
-      _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
-      outcomes.append(try serve(context, descriptor, response))
+      outcomes.append(try serve(try context(number), descriptor, response))
     }
     let (status, text) = try process.wait()
     return (outcomes, status, text)
+  }
+
+  private func nextConnection() throws -> Int32 {
+    try wait(for: listener)
+    let descriptor = accept(listener, nil, nil)
+    if descriptor < 0 { throw Subprocess.Failed(description: "accept: \(errno)") }
+    _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
+    _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+    return descriptor
+  }
+
+  private func serveIntruder() throws {
+    guard let context = intruderContext else { return }
+    intruderContext = nil
+    let descriptor = try nextConnection()
+    intruderDescriptor = descriptor
+    intruder = try serve(context, descriptor, [])
   }
 
   private func serve(
@@ -85,6 +106,7 @@ final class LoopbackServer {
     precondition(session.isHandshakeDone)
     outcome.version = session.protocolVersion
     outcome.isResumed = session.isResumed
+    outcome.clientSubject = session.clientSubject
     var hasAnswered = false
     while true {
       var chunk = [UInt8](repeating: 0, count: 1000)
@@ -93,6 +115,7 @@ final class LoopbackServer {
       try flush(to: descriptor, &outcome)
       switch progress {
       case .done:
+        outcome.hadPendingBytes = outcome.hadPendingBytes || session.hasPendingBytes
         if outcome.received.last != UInt8(ascii: "\n") || hasAnswered { continue }
         hasAnswered = true
         guard session.write(response.span) == .done(response.count) else {
@@ -100,8 +123,10 @@ final class LoopbackServer {
         }
         session.closeNotify()
         try flush(to: descriptor, &outcome)
+        try serveIntruder()
       case .wantsRead:
         outcome.waits += 1
+        if let held = intruderDescriptor.take() { close(held) }
         try wait(for: descriptor)
       case .closed, .failed:
         outcome.end = progress
@@ -151,5 +176,29 @@ final class LoopbackServer {
       if ready == 0 { throw Subprocess.Failed(description: "nothing happened for 20 s") }
       if errno != EINTR { throw Subprocess.Failed(description: "poll: \(errno)") }
     }
+  }
+}
+
+extension LoopbackServer {
+  /// Python's ssl module as the client, with a few functions for `body` to use.
+  func python(root: String, _ body: String) -> [String] {
+    let prelude = """
+      import os, socket, ssl, struct
+      port = \(port)
+      context = ssl.create_default_context(cafile="\(root)")
+      def connect():
+        return socket.create_connection(("127.0.0.1", port), timeout=20)
+      def wrap(raw):
+        return context.wrap_socket(raw, server_hostname="localhost")
+      def plain(tls):
+        return socket.socket(fileno=os.dup(tls.fileno()))
+      def drain(stream):
+        data = b""
+        while chunk := stream.recv(65536):
+          data += chunk
+        return data
+
+      """
+    return ["python3", "-c", prelude + body]
   }
 }

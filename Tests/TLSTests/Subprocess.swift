@@ -10,13 +10,14 @@ final class Subprocess {
   private let process: pid_t
   private let outputPath: String
 
-  /// Starts `arguments[0]`, found by PATH, with standard output and error in one file and nothing to read.
-  init(_ arguments: [String]) throws {
+  /// Starts `arguments[0]`, found by PATH, with standard output and error in one file and `input` to read.
+  init(_ arguments: [String], input: String = "") throws {
+    let inputPath = try Scratch.write(input, "input")
     outputPath = Scratch.file("output")
     var actions = unsafe posix_spawn_file_actions_t()
     unsafe posix_spawn_file_actions_init(&actions)
     defer { unsafe posix_spawn_file_actions_destroy(&actions) }
-    unsafe posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+    unsafe posix_spawn_file_actions_addopen(&actions, 0, inputPath, O_RDONLY, 0)
     unsafe posix_spawn_file_actions_addopen(&actions, 1, outputPath, O_WRONLY | O_CREAT, 0o600)
     unsafe posix_spawn_file_actions_adddup2(&actions, 1, 2)
     // The strings are copied, and freed once the child has its own.
@@ -76,13 +77,19 @@ enum Scratch {
     return path
   }
 
-  /// Replaces what is at `path`.
+  /// Replaces what is at `path`, for its owner's eyes only.
   static func write(_ text: String, to path: String) throws {
     guard let stream = unsafe fopen(path, "we") else {
       throw Subprocess.Failed(description: "cannot write \(path): \(errno)")
     }
+    fchmod(unsafe fileno(stream), 0o600)
     unsafe fputs(text, stream)
     unsafe fclose(stream)
+  }
+
+  /// A new file with the content of both.
+  static func join(_ first: String, _ second: String) throws -> String {
+    try write(try read(first) + read(second), "joined.pem")
   }
 
   static func read(_ path: String) throws -> String {

@@ -19,9 +19,16 @@ import Testing
     }
   }
 
+  private func error(certificate: String) -> TLSError? {
+    error(certificate: certificate, key: fixtures.ecdsaKey)
+  }
+
+  private func error(key: String) -> TLSError? {
+    error(certificate: fixtures.ecdsaChain, key: key)
+  }
+
   @Test func `loads a chain and its key, in two files or one`() throws {
-    let both = try Scratch.write(
-      try Scratch.read(fixtures.ecdsaKey) + Scratch.read(fixtures.ecdsaChain), "both.pem")
+    let both = try Scratch.join(fixtures.ecdsaKey, fixtures.ecdsaChain)
     #expect(error(certificate: fixtures.ecdsaChain, key: fixtures.ecdsaKey) == nil)
     #expect(error(certificate: fixtures.rsaChain, key: fixtures.rsaKey) == nil)
     #expect(error(certificate: both, key: both) == nil)
@@ -34,19 +41,19 @@ import Testing
     let withParameters = try Scratch.write(parameters + Scratch.read(traditional), "params.key")
     let rsa = Scratch.file("pkcs1.key")
     try Subprocess.run("openssl", "rsa", "-traditional", "-in", fixtures.rsaKey, "-out", rsa)
-    #expect(error(certificate: fixtures.ecdsaChain, key: traditional) == nil)
-    #expect(error(certificate: fixtures.ecdsaChain, key: withParameters) == nil)
+    #expect(error(key: traditional) == nil)
+    #expect(error(key: withParameters) == nil)
     #expect(error(certificate: fixtures.rsaChain, key: rsa) == nil)
   }
 
   @Test func `tells a file that cannot be read from one that does not fit`() throws {
     let absent = Scratch.file("absent")
     let unreadable = TLSError.unreadable(path: absent, errno: 2)
-    #expect(error(certificate: absent, key: fixtures.ecdsaKey) == unreadable)
-    #expect(error(certificate: fixtures.ecdsaChain, key: absent) == unreadable)
+    #expect(error(certificate: absent) == unreadable)
+    #expect(error(key: absent) == unreadable)
     #expect(unreadable.isFileUnreadable)
     #expect(unreadable.description == "\(absent): cannot be read: No such file or directory")
-    let folder = error(certificate: Scratch.directory, key: fixtures.ecdsaKey)
+    let folder = error(certificate: Scratch.directory)
     #expect(folder == .unreadable(path: Scratch.directory, errno: 21))
   }
 
@@ -55,19 +62,16 @@ import Testing
     let empty = try Scratch.write("\n \n", "empty.pem")
     let garbage = try Scratch.write("not a certificate\n", "garbage.pem")
     let cutOff = try Scratch.write(String(text.dropLast(200)), "cut.pem")
-    let changed = try Scratch.write(
-      text.replacing("MII", with: "AAA"), "changed.pem")
+    let changed = try Scratch.write(text.replacing("MII", with: "AAA"), "changed.pem")
     let large = try Scratch.write(String(repeating: "x", count: 1 << 20), "large.pem")
-    func error(_ path: String) -> TLSError? {
-      self.error(certificate: path, key: fixtures.ecdsaKey)
-    }
-    #expect(error(empty) == .empty(path: empty))
-    #expect(error(garbage) == .notPEM(path: garbage, expected: "certificate"))
-    #expect(error(fixtures.ecdsaKey) == .notPEM(path: fixtures.ecdsaKey, expected: "certificate"))
-    #expect(error(large) == .tooLarge(path: large))
+    let key = fixtures.ecdsaKey
+    #expect(error(certificate: empty) == .empty(path: empty))
+    #expect(error(certificate: garbage) == .notPEM(path: garbage, expected: "certificate"))
+    #expect(error(certificate: key) == .notPEM(path: key, expected: "certificate"))
+    #expect(error(certificate: large) == .tooLarge(path: large))
     for path in [cutOff, changed] {
-      guard case .damaged(path, let reason)? = error(path) else {
-        Issue.record("\(path): \(String(describing: error(path)))")
+      guard case .damaged(path, let reason)? = error(certificate: path) else {
+        Issue.record("\(path): \(String(describing: error(certificate: path)))")
         continue
       }
       #expect(!reason.isEmpty)
@@ -78,31 +82,81 @@ import Testing
     let text = try Scratch.read(fixtures.ecdsaKey)
     let empty = try Scratch.write("", "empty.key")
     let cutOff = try Scratch.write(String(text.dropLast(100)), "cut.key")
-    func error(_ path: String) -> TLSError? {
-      self.error(certificate: fixtures.ecdsaChain, key: path)
-    }
-    #expect(error(empty) == .empty(path: empty))
-    #expect(error(fixtures.root) == .notPEM(path: fixtures.root, expected: "private key"))
-    #expect(error(fixtures.encryptedKey) == .encryptedKey(path: fixtures.encryptedKey))
-    guard case .damaged(cutOff, _)? = error(cutOff) else {
-      Issue.record("\(String(describing: error(cutOff)))")
+    #expect(error(key: empty) == .empty(path: empty))
+    #expect(error(key: fixtures.root) == .notPEM(path: fixtures.root, expected: "private key"))
+    guard case .damaged(cutOff, _)? = error(key: cutOff) else {
+      Issue.record("\(String(describing: error(key: cutOff)))")
       return
     }
-    let mismatch = TLSError.keyMismatch(
-      certificatePath: fixtures.ecdsaChain, keyPath: fixtures.rsaKey)
-    #expect(error(fixtures.rsaKey) == mismatch)
-    #expect(!mismatch.isFileUnreadable)
-    #expect(mismatch.description.contains(fixtures.rsaKey))
   }
 
-  @Test func `refuses the key of another certificate of the same type`() throws {
-    let error = error(certificate: fixtures.intermediate, key: fixtures.ecdsaKey)
-    #expect(
-      error == .keyMismatch(certificatePath: fixtures.intermediate, keyPath: fixtures.ecdsaKey))
+  @Test(arguments: [["-aes128"], ["-traditional", "-aes256"]])
+  func `refuses an encrypted key without asking for its password`(options: [String]) throws {
+    let path = Scratch.file("encrypted.key")
+    let arguments = ["openssl", "pkey", "-in", fixtures.ecdsaKey, "-out", path]
+    let (status, output) = try Subprocess(arguments + options + ["-passout", "pass:secret"]).wait()
+    #expect(status == 0, "\(output)")
+    #expect(error(key: path) == .encryptedKey(path: path))
+  }
+
+  @Test func `refuses the key of another certificate`() throws {
+    let (chain, leaf) = (fixtures.ecdsaChain, fixtures.ecdsaLeaf)
+    let mismatch = TLSError.keyMismatch(certificatePath: chain, keyPath: fixtures.rsaKey)
+    #expect(error(key: fixtures.rsaKey) == mismatch)
+    #expect(!mismatch.isFileUnreadable)
+    #expect(mismatch.description.contains(fixtures.rsaKey))
+    let other = fixtures.clientAuthority.pair.key
+    #expect(error(key: other) == .keyMismatch(certificatePath: chain, keyPath: other))
+    let reversed = try Scratch.join(fixtures.intermediate, leaf)
+    let notFirst = TLSError.leafNotFirst(certificatePath: reversed, keyPath: fixtures.ecdsaKey)
+    #expect(error(certificate: reversed) == notFirst)
   }
 
   @Test func `refuses a weak key`() throws {
-    let error = error(certificate: fixtures.weakCertificate, key: fixtures.weakKey)
-    #expect(error == .tooWeak(path: fixtures.weakCertificate, reason: "ee key too small"))
+    let weak = try fixtures.intermediateAuthority.issue("weak", key: ["rsa:1024"])
+    let error = error(certificate: weak.certificate, key: weak.key)
+    #expect(error == .tooWeak(path: weak.certificate, reason: "ee key too small"))
+  }
+
+  @Test func `refuses two pairs with keys of one type`() throws {
+    let other = try fixtures.intermediateAuthority.issue("other")
+    let pair = TLSConfiguration.CredentialPaths(certificate: other.certificate, key: other.key)
+    let error = TLSError.sameKeyType(
+      firstPath: fixtures.ecdsaKey, secondPath: other.key, key: "ECDSA P-256")
+    #expect(throws: error) { _ = try fixtures.context([fixtures.ecdsa, fixtures.rsa, pair]) }
+  }
+
+  @Test func `knows what openssl says of a certificate`() throws {
+    let facts = try fixtures.context([fixtures.ecdsa, fixtures.rsa]).facts
+    let text = try Subprocess.run(
+      "openssl", "x509", "-in", fixtures.ecdsaLeaf, "-noout", "-serial", "-dates", "-dateopt",
+      "iso_8601")
+    let expected = """
+      serial=\(facts[0].serial)
+      notBefore=\(timeText(facts[0].notBefore).replacing("T", with: " "))
+      notAfter=\(timeText(facts[0].notAfter).replacing("T", with: " "))
+
+      """
+    #expect(text == expected)
+    #expect(facts[0].subject == "CN=localhost,O=Example")
+    #expect(facts[0].issuer == "CN=Intermediate,O=Example")
+    #expect(facts[0].commonName == "localhost")
+    #expect(facts.map(\.key) == ["ECDSA P-256", "RSA 2048"])
+  }
+
+  @Test func `warns in steps before the end`() throws {
+    let facts = try fixtures.context().facts[0]
+    let day: Int64 = 86_400
+    let stages: [(Int64, ExpiryStage)] = [
+      (31 * day, .farOff), (30 * day, .farOff), (30 * day - 1, .withinMonth),
+      (7 * day, .withinMonth),
+      (7 * day - 1, .withinWeek), (day, .withinWeek), (day - 1, .withinDay), (0, .withinDay),
+      (-1, .expired),
+    ]
+    for (left, stage) in stages {
+      #expect(facts.expiryStage(at: facts.notAfter - left) == stage, "\(left)")
+    }
+    #expect(ExpiryStage.withinDay > .withinWeek)
+    #expect(ExpiryStage.allCases.sorted() == ExpiryStage.allCases)
   }
 }

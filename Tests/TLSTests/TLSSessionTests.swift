@@ -2,28 +2,6 @@ import TLS
 import Testing
 
 @Suite struct TLSSessionTests {
-  /// Python's ssl module as the client: `context`, `port` and a connected `raw` socket are there for `body`.
-  static func python(_ port: UInt16, root: String, _ body: String) -> [String] {
-    let prelude = """
-      import os, socket, ssl, struct
-      port = \(port)
-      context = ssl.create_default_context(cafile="\(root)")
-      def connect():
-        return socket.create_connection(("127.0.0.1", port), timeout=20)
-      def wrap(raw):
-        return context.wrap_socket(raw, server_hostname="localhost")
-      def plain(tls):
-        return socket.socket(fileno=os.dup(tls.fileno()))
-      def drain(stream):
-        data = b""
-        while chunk := stream.recv(65536):
-          data += chunk
-        return data
-
-      """
-    return ["python3", "-c", prelude + body]
-  }
-
   private let fixtures: Fixtures
   private let server: LoopbackServer
 
@@ -36,9 +14,11 @@ import Testing
     connections: Int = 1, response: [UInt8] = Array("hello\n".utf8),
     policy: TLSPolicy = .intermediate, _ body: String
   ) throws -> (outcomes: [LoopbackServer.Outcome], status: Int32, output: String) {
-    try server.serve(
-      fixtures.context(policy: policy), connections: connections, response: response,
-      client: Self.python(server.port, root: fixtures.root, body))
+    let context = try fixtures.context(policy: policy)
+    return try server.serve(
+      connections: connections, response: response,
+      client: server.python(root: fixtures.root, body)
+    ) { _ in context }
   }
 
   @Test(arguments: [("TLSv1_2", TLSVersion.tls12), ("TLSv1_3", .tls13)])
@@ -73,6 +53,7 @@ import Testing
       """)
     #expect(status == 0, "\(output)")
     #expect(output == "100000\n")
+    #expect(outcomes[0].hadPendingBytes)
     #expect(outcomes[0].received.count == 50_000)
   }
 
@@ -141,6 +122,65 @@ import Testing
     #expect(outcomes[3].end == .closed)
     #expect(outcomes[3].received == Array("hi".utf8))
     #expect(outcomes.allSatisfy { !$0.peerSentCloseNotify })
+  }
+
+  @Test func `charges a session nothing for another one's failure`() throws {
+    let context = try fixtures.context()
+    server.intruderContext = context
+    let client = server.python(
+      root: fixtures.root,
+      """
+      s = wrap(connect()); s.sendall(b"hi\\n"); drain(s)
+      raw = connect(); raw.sendall(b"GET / HTTP/1.1\\r\\n\\r\\n"); drain(raw)
+      s.unwrap()
+      """)
+    let (outcomes, status, output) = try server.serve(client: client) { _ in context }
+    #expect(status == 0, "\(output)")
+    #expect(server.intruder?.failure?.label == "http_request")
+    #expect(outcomes[0].end == .closed)
+    #expect(outcomes[0].peerSentCloseNotify)
+  }
+
+  @Test func `refuses to renegotiate, and serves the next one`() throws {
+    let context = try fixtures.context()
+    let client = ["openssl", "s_client", "-connect", "127.0.0.1:\(server.port)", "-tls1_2"]
+    let (outcomes, _, output) = try server.serve(client: client, input: "R\n") { _ in context }
+    #expect(output.contains("RENEGOTIATING"))
+    #expect(output.contains("no renegotiation"))
+    #expect(outcomes[0].handshake == .done(0))
+    #expect(outcomes[0].received.isEmpty)
+    let next = try serve("s = wrap(connect()); s.sendall(b'hi\\n'); print(drain(s)); s.unwrap()")
+    #expect(next.output == "b'hello\\n'\n")
+    #expect(next.outcomes[0].end == .closed)
+  }
+
+  @Test func `answers a key update, and goes on`() throws {
+    // `K` updates the client's keys and asks for an update of ours, both sent with what is written next.
+    func serve(updates: Bool) throws -> LoopbackServer.Outcome {
+      let (outcomes, _, output) = try self.serve(
+        """
+        import subprocess
+        command = ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-tls1_3"]
+        client = subprocess.Popen(
+          command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        def say(text, answer):
+          client.stdin.write(text + b"\\n")
+          client.stdin.flush()
+          while answer not in client.stdout.readline(): pass
+        if \(updates ? "True" : "False"):
+          say(b"K", b"KEYUPDATE")
+        say(b"hi", b"hello")
+        client.stdin.close()
+        """)
+      #expect(output == "")
+      return outcomes[0]
+    }
+    let (with, without) = (try serve(updates: true), try serve(updates: false))
+    #expect(with.received == Array("hi\n".utf8))
+    #expect(with.end == .closed)
+    // One record more: a header of 5 bytes, a message of 5, a type, a tag of 16 (RFC 8446 §4.6.3). The length of an
+    // ECDSA signature varies by a few bytes from handshake to handshake.
+    #expect((20...34).contains(with.sent - without.sent))
   }
 
   /// What a client does wrong, the reason it is counted under, and the words it is logged with.

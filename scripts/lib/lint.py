@@ -129,7 +129,7 @@ def python_functions(source: str):
 
 
 def findings(path: pathlib.Path, module: str | None):
-    source = path.read_text()
+    source = path.read_text(errors="replace")
     lines = source.count("\n")
     if lines > FILE_LINES_MAX:
         yield 1, f"{lines} lines, more than {FILE_LINES_MAX}"
@@ -154,7 +154,8 @@ def main() -> int:
         for path in sorted((root / top).rglob("*")):
             if not path.is_file() or "Fixtures" in path.parts or "__pycache__" in path.parts:
                 continue
-            if path.suffix not in ("", ".swift", ".c", ".h", ".py", ".sh"):
+            scripts = ("", ".sh") if top == "scripts" else ()
+            if path.suffix not in (".swift", ".c", ".h", ".py", *scripts):
                 continue
             module = path.relative_to(root).parts[1] if top == "Sources" else None
             for line, what in findings(path, module):

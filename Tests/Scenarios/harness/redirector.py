@@ -58,7 +58,7 @@ class Redirector:
     def listeners(self) -> list[Listener]:
         """The listeners it said it has, in its order."""
         found = [match.groups() for match in map(LISTENING.search, self.lines) if match]
-        return [Listener(address.strip("[]"), int(port), how) for address, port, how in found]
+        return [Listener(address.strip('"[]'), int(port), how) for address, port, how in found]
 
     @property
     def port(self) -> int:

@@ -1,0 +1,53 @@
+/// Everything TLS is configured with: files by their paths, and the policy.
+package struct TLSConfiguration: Equatable, Sendable {
+  /// A PEM chain, leaf first, and its PEM key.
+  package struct CredentialPaths: Equatable, Sendable {
+    package var certificate: String
+    package var key: String
+
+    package init(certificate: String, key: String) {
+      self.certificate = certificate
+      self.key = key
+    }
+  }
+
+  /// At least one, and one for each type of key at most.
+  package var credentials: [CredentialPaths]
+  package var policy: TLSPolicy
+  package var clients: ClientVerification?
+  /// Ticket keys shared by a fleet; nil for keys of our own.
+  package var ticketKeyPath: String?
+
+  package init(
+    credentials: [CredentialPaths], policy: TLSPolicy = .intermediate,
+    clients: ClientVerification? = nil, ticketKeyPath: String? = nil
+  ) {
+    self.credentials = credentials
+    self.policy = policy
+    self.clients = clients
+    self.ticketKeyPath = ticketKeyPath
+  }
+
+  /// All files, for whoever watches them.
+  package var paths: [String] {
+    let more = [clients?.authoritiesPath, clients?.revocationListsPath, ticketKeyPath]
+    return credentials.flatMap { [$0.certificate, $0.key] } + more.compactMap { $0 }
+  }
+
+  /// Reads every file and makes a context of them.
+  ///
+  /// `tickets` is touched last, and only where all else fits. This takes milliseconds: not for a worker's thread.
+  package func load(tickets: TicketKeyRing) throws(TLSError) -> TLSContext {
+    var loaded: [TLSCredentials] = []
+    for pair in credentials {
+      loaded.append(try TLSCredentials(certificatePath: pair.certificate, keyPath: pair.key))
+    }
+    var ticketKeys: TicketKeyFile?
+    if let ticketKeyPath { ticketKeys = try TicketKeyFile(path: ticketKeyPath) }
+    let context = try TLSContext(
+      credentials: loaded, policy: policy, clients: clients, tickets: tickets,
+      ticketFinding: ticketKeys?.secrecyFinding)
+    if let ticketKeys { tickets.replace(with: ticketKeys) }
+    return context
+  }
+}
