@@ -64,6 +64,15 @@ static inline void ccurl_allow_quick_exit(CURL *handle) {
 #endif
 }
 
+/// A renewed CA file counts at the next handshake, not a day later (libcurl 7.87 keeps what it has read).
+static inline void ccurl_reread_authorities(CURL *handle) {
+#if LIBCURL_VERSION_NUM >= 0x075700
+  curl_easy_setopt(handle, CURLOPT_CA_CACHE_TIMEOUT, 0L);
+#else
+  (void)handle;
+#endif
+}
+
 static int ccurl_limit_unacknowledged(void *_Nullable context, curl_socket_t descriptor,
                                       curlsocktype purpose) {
   (void)purpose;

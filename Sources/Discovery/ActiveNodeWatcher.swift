@@ -14,6 +14,7 @@ package final class ActiveNodeWatcher: @unchecked Sendable {
   private let log: Log
   private let time: TimeSource
   private let loop: TransferLoop
+  private let metrics = DiscoveryMetrics()
   private let isStopping = Atomic(false)
   private let isReloading = Atomic(false)
   private let thread = Mutex<WorkerThread?>(nil)
@@ -57,27 +58,27 @@ package final class ActiveNodeWatcher: @unchecked Sendable {
     loop.wake()
   }
 
+  /// Adds what discovery counts to what can be read. Call once.
+  package func register(in registry: MetricsRegistry) {
+    registry.register { [metrics, cell] in metrics.families(cell.load()) }
+  }
+
   private func run() {
-    let watch = NodeWatch(configuration, cell: cell, log: log) { Double.random(in: 0..<1) }
-    var transfers: [Question: Transfer] = [:]
+    let watch = NodeWatch(configuration, cell: cell, log: log, metrics: metrics) {
+      Double.random(in: 0..<1)
+    }
     while !isStopping.load(ordering: .acquiring) {
       if isReloading.exchange(false, ordering: .acquiringAndReleasing) {
-        for question in watch.reload() {
-          if let transfer = transfers[question] { loop.cancel(transfer) }
-        }
+        for question in watch.reload() { loop.cancel(question) }
       }
       let now = time.now()
-      for (question, request) in watch.due(now: now) {
-        let transfer = transfers[question] ?? Transfer(for: question)
-        transfers[question] = transfer
-        loop.start(request, on: transfer)
-      }
+      for (question, request) in watch.due(now: now) { loop.start(request, for: question) }
       let pause = watch.nextAt.map { $0 - now.monotonic } ?? .seconds(60)
-      for (transfer, result) in loop.turn(timeout: pause) {
-        watch.take(result, to: transfer.question, now: time.now())
+      for (question, result) in loop.turn(timeout: pause) {
+        watch.take(result, to: question, now: time.now())
       }
     }
-    for transfer in transfers.values { loop.cancel(transfer) }
+    loop.cancelAll()
   }
 }
 

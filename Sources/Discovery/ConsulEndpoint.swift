@@ -72,17 +72,8 @@ package struct ConsulEndpoint: Hashable, Sendable {
   /// `host:port` or `unix:///path`: for logs and health.
   package var description: String {
     switch place {
-    case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+    case .tcp(let host, let port): "\(bracketed(host)):\(port)"
     case .unix(let path): "unix://\(path)"
-    }
-  }
-
-  /// The URL of `path`, which begins with `/`.
-  func url(_ path: String) -> String {
-    let scheme = usesTLS ? "https" : "http"
-    switch place {
-    case .tcp: return "\(scheme)://\(description)\(pathPrefix)\(path)"
-    case .unix: return "\(scheme)://localhost\(path)"
     }
   }
 }

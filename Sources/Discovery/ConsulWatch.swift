@@ -17,7 +17,7 @@ struct ConsulWatch {
   /// The most bytes of an answer: 4 MiB.
   static let bodyBytesMax = 4 << 20
   /// Older answers than this are asked for again of the leader.
-  static let lastContactMax: UInt64 = 10_000
+  static let lastContactMax = Duration.seconds(10)
   static let connectTimeout = Duration.seconds(5)
   /// What a query may take beyond the time that Consul was asked to wait.
   static let slack = Duration.seconds(10)
@@ -36,15 +36,18 @@ struct ConsulWatch {
   /// When the next query is due, unless one is out.
   private(set) var nextAt = Duration.zero
   private(set) var index: UInt64?
+  /// What the last answer said of the server that gave it.
+  private(set) var knowsLeader: Bool?
+  private(set) var lastContact: Duration?
 
-  init(_ source: ConsulSource, version: String) {
+  init(_ source: ConsulSource, _ version: String) {
     self.source = source
     self.version = version
     readToken()
   }
 
   /// The agent that is asked at present.
-  var endpointDescription: String { source.access.endpoints[endpoint].description }
+  var agentDescription: String { agent.description }
 
   /// The next query if it is due.
   mutating func request(now: Duration) -> OutboundRequest? {
@@ -56,15 +59,19 @@ struct ConsulWatch {
     isAsking = true
     var fields = [(name: "User-Agent", value: "vault-redirector/\(version)")]
     if let token { fields.append((name: "X-Consul-Token", value: token)) }
-    let agent = source.access.endpoints[endpoint]
-    var socket: String?
-    if case .unix(let path) = agent.place { socket = path }
-    return OutboundRequest(
-      url: agent.url(path), unixSocket: socket, fields: fields,
-      credentials: source.access.credentials, timeout: timeout,
-      connectTimeout: Self.connectTimeout, bodyBytesMax: Self.bodyBytesMax,
+    var request = OutboundRequest(
+      usesTLS: agent.usesTLS, host: "localhost", port: agent.usesTLS ? 443 : 80,
+      path: agent.pathPrefix + path, fields: fields, credentials: source.access.credentials,
+      timeout: timeout, connectTimeout: Self.connectTimeout, bodyBytesMax: Self.bodyBytesMax,
       security: source.access.security)
+    switch agent.place {
+    case .tcp(let host, let port): (request.host, request.port) = (host, port)
+    case .unix(let path): request.unixSocket = path
+    }
+    return request
   }
+
+  private var agent: ConsulEndpoint { source.access.endpoints[endpoint] }
 
   private var isBlocking: Bool { !asksLeader && query.index != nil }
 
@@ -117,8 +124,13 @@ struct ConsulWatch {
         "an answer in Content-Encoding \(sanitized(coding)), which was not asked for", now: now,
         random: random)
     }
-    if !asksLeader, isTooOld(answer) {
+    knowsLeader = answer.fields["x-consul-knownleader"].map { $0 == "true" }
+    lastContact = answer.fields["x-consul-lastcontact"].flatMap { UInt32($0) }.map {
+      .milliseconds($0)
+    }
+    if !asksLeader, isTooOld {
       asksLeader = true
+      query.reset()
       nextAt = now
       return .repeating
     }
@@ -137,12 +149,8 @@ struct ConsulWatch {
   }
 
   /// The server that answered has not heard of its leader for a while, or has none.
-  private func isTooOld(_ answer: OutboundAnswer) -> Bool {
-    if answer.fields["x-consul-knownleader"] == "false" { return true }
-    guard let contact = answer.fields["x-consul-lastcontact"].flatMap({ UInt64($0) }) else {
-      return false
-    }
-    return contact > Self.lastContactMax
+  private var isTooOld: Bool {
+    knowsLeader == false || lastContact.map { $0 > Self.lastContactMax } ?? false
   }
 
   private mutating func fail(
@@ -152,7 +160,7 @@ struct ConsulWatch {
     query.reset()
     let asked = retryAfter.flatMap { UInt32($0) }.map { Duration.seconds(Int64($0)) } ?? .zero
     nextAt = now + max(backoff.fail(random: random), min(asked, Backoff.limit))
-    let agent = endpointDescription
+    let agent = agentDescription
     endpoint = (endpoint + 1) % source.access.endpoints.count
     return .failure("\(agent): \(withoutToken(reason))")
   }

@@ -9,13 +9,44 @@ package struct DiscoveryConfiguration: Sendable {
   package var source: Source
   /// How long the last node is served while the source is silent; zero: for ever.
   package var staleLimit: Duration
+  /// Where tokens may be sent to.
+  package var targets: TargetGuard
   /// For `User-Agent`.
   package var version: String
 
-  package init(source: Source, staleLimit: Duration = .seconds(300), version: String) {
+  package init(
+    source: Source, staleLimit: Duration = .seconds(300), targets: TargetGuard = TargetGuard(),
+    version: String
+  ) {
     self.source = source
     self.staleLimit = staleLimit
+    self.targets = targets
     self.version = version
+  }
+
+  /// How nodes are asked themselves; nil where they are not.
+  var probeSettings: ProbeSettings? {
+    switch source {
+    case .consul(let source): source.verification
+    case .vault(let source): source.settings
+    }
+  }
+}
+
+/// How a node is asked for its health.
+package struct ProbeSettings: Sendable {
+  package var security: OutboundSecurity
+  /// The pause between two probes of one node while an active one is known.
+  package var interval: Duration
+  /// For one probe, from connecting to the last byte.
+  package var timeout: Duration
+
+  package init(
+    security: OutboundSecurity, interval: Duration = .seconds(1), timeout: Duration = .seconds(2)
+  ) {
+    self.security = security
+    self.interval = interval
+    self.timeout = timeout
   }
 }
 
@@ -28,11 +59,14 @@ package struct ConsulSource: Sendable {
   package var pollInterval: Duration
   /// How long Consul may keep a query when nothing changes; it adds up to a sixteenth of its own.
   package var wait: Duration
+  /// `--verify-target`: a node is adopted only when it says itself that it is active. Nil: Consul's word is enough.
+  package var verification: ProbeSettings?
 
-  /// - Throws: an error naming `--service` where the name could not stand in a URL's path as it is.
+  /// - Throws: an error naming `--service` where there is none, or `--verify-target` where nothing would be verified.
   package init(
     access: ConsulAccess, service: String = "vault", rules: SelectionRules,
-    pollInterval: Duration = .seconds(5), wait: Duration = .seconds(60)
+    pollInterval: Duration = .seconds(5), wait: Duration = .seconds(60),
+    verification: ProbeSettings? = nil
   ) throws(DiscoveryError) {
     guard !service.isEmpty, service.utf8.count <= 253 else {
       throw .invalid(option: "--service", reason: "a service name has 1 to 253 bytes")
@@ -42,6 +76,23 @@ package struct ConsulSource: Sendable {
     self.rules = rules
     self.pollInterval = pollInterval
     self.wait = wait
+    self.verification = verification
+    guard let verification else { return }
+    guard rules.sendsToHTTPS else {
+      throw .invalid(
+        option: "--verify-target", reason: "http targets have no certificate; add --https")
+    }
+    guard verification.security.verifies else {
+      throw .invalid(
+        option: "--verify-target", reason: "VAULT_SKIP_VERIFY turns off what it asks for; unset it")
+    }
+  }
+
+  /// Waiting for half the stale limit at most, so that one lost query does not use it up.
+  func bounded(by staleLimit: Duration) -> ConsulSource {
+    var copy = self
+    if staleLimit > .zero { copy.wait = min(wait, staleLimit / 2) }
+    return copy
   }
 }
 
@@ -49,11 +100,7 @@ package struct ConsulSource: Sendable {
 package struct ProbeSource: Sendable {
   /// At least one; each once.
   package var addresses: [VaultAddress]
-  package var security: OutboundSecurity
-  /// The pause between two probes of one node.
-  package var interval: Duration
-  /// For one probe, from connecting to the last byte.
-  package var timeout: Duration
+  package var settings: ProbeSettings
 
   /// - Throws: an error naming `--vault-addr` where one is given twice, or none.
   package init(
@@ -67,9 +114,7 @@ package struct ProbeSource: Sendable {
       throw .invalid(option: "--vault-addr", reason: "a node is named twice; name each once")
     }
     self.addresses = addresses
-    self.security = security
-    self.interval = interval
-    self.timeout = timeout
+    settings = ProbeSettings(security: security, interval: interval, timeout: timeout)
   }
 }
 

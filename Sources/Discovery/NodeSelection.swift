@@ -8,6 +8,8 @@ struct NodeVerdict: Equatable, Sendable {
     case outranked
     /// It cannot be chosen, for this reason.
     case refused(String)
+    /// It would be chosen, and clients must not be sent there.
+    case forbidden(String)
   }
 
   let name: String
@@ -18,6 +20,9 @@ struct NodeVerdict: Equatable, Sendable {
   let modifyIndex: UInt64
   let checks: [ServiceEntry.Check]
   var outcome: Outcome
+
+  /// Nil where the address is unusable.
+  var node: ActiveNode? { target.map { ActiveNode(target: $0, name: name) } }
 }
 
 /// The active node according to one answer of Consul's, and why.
@@ -27,12 +32,29 @@ struct NodeSelection: Equatable, Sendable {
   private(set) var chosen: ActiveNode?
 
   /// How many could have been chosen.
-  var candidates: Int {
-    verdicts.count { $0.outcome == .chosen || $0.outcome == .outranked }
+  var candidates: Int { candidateNodes.count }
+
+  /// Those that could have been chosen, the chosen one first.
+  var candidateNodes: [ActiveNode] {
+    let others = verdicts.filter { $0.outcome == .outranked }.compactMap(\.node)
+    return (chosen.map { [$0] } ?? []) + others
   }
 
-  init(_ entries: [ServiceEntry], rules: SelectionRules) {
-    let criterion = Criterion(entries, rules: rules)
+  /// Every node with a usable address, each target once.
+  var distinctNodes: [ActiveNode] {
+    var seen: Set<RedirectTarget> = []
+    return verdicts.compactMap(\.node).filter { seen.insert($0.target).inserted }
+  }
+
+  /// Why the nodes that may not be chosen would have been, had they been allowed.
+  var forbidden: [String] {
+    verdicts.compactMap { if case .forbidden(let reason) = $0.outcome { reason } else { nil } }
+  }
+
+  init(
+    _ entries: [ServiceEntry], rules: SelectionRules, permission: TargetGuard = TargetGuard()
+  ) {
+    let criterion = Criterion(entries, rules: rules, permission: permission)
     verdicts = entries.map { criterion.judge($0) }
     // The newest registration wins; on a tie the first by name, so that all redirectors agree.
     let best = verdicts.indices
@@ -41,20 +63,22 @@ struct NodeSelection: Equatable, Sendable {
         let (a, b) = (verdicts[left], verdicts[right])
         return a.modifyIndex != b.modifyIndex ? a.modifyIndex > b.modifyIndex : a.name < b.name
       }
-    guard let best, let target = verdicts[best].target else { return }
+    guard let best else { return }
     verdicts[best].outcome = .chosen
-    chosen = ActiveNode(target: target, name: verdicts[best].name)
+    chosen = verdicts[best].node
   }
 }
 
 /// The rules, settled for one answer.
 private struct Criterion {
   private let rules: SelectionRules
+  private let permission: TargetGuard
   private let byCheck: Bool
   private let checkID: String?
 
-  init(_ entries: [ServiceEntry], rules: SelectionRules) {
+  init(_ entries: [ServiceEntry], rules: SelectionRules, permission: TargetGuard) {
     self.rules = rules
+    self.permission = permission
     switch rules.mode {
     case .tag: (byCheck, checkID) = (false, nil)
     case .check(let id): (byCheck, checkID) = (true, id)
@@ -67,26 +91,23 @@ private struct Criterion {
 
   /// `.outranked` for whoever could be chosen.
   func judge(_ entry: ServiceEntry) -> NodeVerdict {
-    let (host, port) = rules.target.address(of: entry)
-    let target = UInt16(exactly: port).flatMap {
-      RedirectTarget(scheme: rules.scheme, host: host, port: $0)
-    }
-    let reason = refusal(entry, host: host, port: port, isUsable: target != nil)
+    let (target, unusable) = rules.target.resolve(entry, scheme: rules.scheme)
+    let outcome: NodeVerdict.Outcome =
+      if let reason = refusal(entry) ?? unusable {
+        .refused(reason)
+      } else if let reason = target.flatMap(permission.refusal) {
+        .forbidden(reason)
+      } else {
+        .outranked
+      }
     return NodeVerdict(
       name: entry.nodeName, target: target, role: role(of: entry), modifyIndex: entry.modifyIndex,
-      checks: entry.checks, outcome: reason.map { .refused($0) } ?? .outranked)
+      checks: entry.checks, outcome: outcome)
   }
 
-  private func refusal(
-    _ entry: ServiceEntry, host: String, port: Int, isUsable: Bool
-  ) -> String? {
+  private func refusal(_ entry: ServiceEntry) -> String? {
     if let missing = byCheck ? missingPass(entry) : missingTag(entry) { return missing }
-    if let critical = entry.checks.first(where: { $0.status == "critical" }) {
-      return "check \(critical.id) is critical"
-    }
-    if !(1...65_535).contains(port) { return "port \(port) is not usable" }
-    if host.isEmpty { return "it has no address" }
-    return isUsable ? nil : "host \(sanitized(host)) is not usable"
+    return entry.checks.first { $0.status == "critical" }.map { "check \($0.id) is critical" }
   }
 
   private func missingTag(_ entry: ServiceEntry) -> String? {

@@ -12,34 +12,39 @@ enum Question: Hashable, Sendable {
 /// Confined to whoever drives it. Times are given to it, so that ten silent minutes are a number in a test.
 final class NodeWatch {
   private let configuration: DiscoveryConfiguration
-  private let cell: ActiveNodeCell
-  private let log: Log
+  private let metrics: DiscoveryMetrics
   private let random: () -> Double
+  let report: DiscoveryReport
 
   private var consul: ConsulWatch?
-  private var board: ProbeBoard?
-  private var status: DiscoveryStatus
-  private var hasSeenSeveral = false
+  private(set) var selection: NodeSelection?
+  private(set) var board: ProbeBoard?
+  /// When each question that is out was asked.
+  private var askedAt: [Question: Moment] = [:]
   private var lastProbeAnswer: Moment?
 
+  /// - Parameter random: numbers in 0..<1, for jitter.
   init(
     _ configuration: DiscoveryConfiguration, cell: ActiveNodeCell, log: Log,
-    random: @escaping () -> Double
+    metrics: DiscoveryMetrics, random: @escaping () -> Double
   ) {
     self.configuration = configuration
-    self.cell = cell
-    self.log = log
+    self.metrics = metrics
     self.random = random
+    let source: DiscoveryStatus.Source
     switch configuration.source {
-    case .consul(let source):
-      consul = ConsulWatch(source, version: configuration.version)
-      status = DiscoveryStatus(source: .consul)
-    case .vault(let source):
+    case .consul(let consulSource):
+      consul = ConsulWatch(
+        consulSource.bounded(by: configuration.staleLimit), configuration.version)
+      board = consulSource.verification.map { ProbeBoard([], interval: $0.interval) }
+      source = .consul
+    case .vault(let probeSource):
       board = ProbeBoard(
-        source.addresses.map { ActiveNode(target: $0.target, name: $0.target.origin) },
-        interval: source.interval)
-      status = DiscoveryStatus(source: .probe)
+        probeSource.addresses.map { ActiveNode(target: $0.target, name: $0.target.origin) },
+        interval: probeSource.settings.interval)
+      source = .probe
     }
+    report = DiscoveryReport(source: source, cell: cell, log: log, metrics: metrics)
   }
 
   /// When `due` has something to do next, unless an answer comes before.
@@ -55,178 +60,133 @@ final class NodeWatch {
   func due(now: Moment) -> [(question: Question, request: OutboundRequest)] {
     expire(now: now)
     var result: [(question: Question, request: OutboundRequest)] = []
-    if let request = consul?.request(now: now.monotonic) {
-      result.append((.consul, request))
-    }
-    if case .vault(let source) = configuration.source {
+    if let request = consul?.request(now: now.monotonic) { result.append((.consul, request)) }
+    if let settings = configuration.probeSettings {
       for question in board?.due(now: now.monotonic) ?? [] {
-        result.append((.probe(question), request(question, source: source)))
+        result.append((.probe(question), request(question, settings)))
       }
     }
+    for (question, _) in result { askedAt[question] = now }
     return result
+  }
+
+  private func request(_ question: ProbeQuestion, _ settings: ProbeSettings) -> OutboundRequest {
+    let (target, path) =
+      switch question {
+      case .health(let target): (target, "/v1/sys/health")
+      case .activeTime(let target): (target, "/v1/sys/leader")
+      }
+    return OutboundRequest(
+      usesTLS: target.scheme == .https, host: target.host, port: target.port, path: path,
+      fields: [("User-Agent", "vault-redirector/\(configuration.version)")],
+      timeout: settings.timeout, connectTimeout: settings.timeout,
+      bodyBytesMax: VaultState.bodyBytesMax, security: settings.security)
   }
 
   /// Takes what became of a question.
   func take(
     _ result: Result<OutboundAnswer, OutboundFailure>, to question: Question, now: Moment
   ) {
+    let took = askedAt.removeValue(forKey: question).map { now.monotonic - $0.monotonic }
+    metrics.count(result, of: question == .consul ? .consul : .probe, took: took ?? .zero)
     switch question {
     case .consul: takeConsul(result, now: now)
-    case .probe(.health(let index)): takeHealth(result, of: index, now: now)
-    case .probe(.activeTime(let index)):
-      board?.take(activeTime: (try? result.get()).flatMap(LeaderAnswer.activeTime), of: index)
-      judgeProbes(now: now)
+    case .probe(.health(let target)): takeHealth(result, of: target, now: now)
+    case .probe(.activeTime(let target)):
+      let answer: OutboundAnswer? = if case .success(let answer) = result { answer } else { nil }
+      board?.take(activeTime: answer.flatMap(LeaderAnswer.activeTime), of: target)
     }
+    decide()
   }
-
-  // MARK: Consul
 
   private func takeConsul(_ result: Result<OutboundAnswer, OutboundFailure>, now: Moment) {
-    guard let finding = consul?.take(result, now: now.monotonic, random: random()) else { return }
-    switch finding {
-    case .repeating:
-      log.debug("consul's answer is old, asking its leader")
-    case .failure(let reason):
-      fellSilent(reason)
-    case .instances(let entries, let note):
-      guard case .consul(let source) = configuration.source else { return }
-      let selection = NodeSelection(entries, rules: source.rules)
-      status.index = consul?.index
-      status.nodes = selection.verdicts.map {
-        NodeReport(name: $0.name, address: $0.target?.authority ?? "", state: $0.role)
-      }
-      answered(note: note, now: now)
-      warnOfSeveral(selection)
-      publish(selection.chosen)
+    guard case .consul(let source) = configuration.source,
+      let finding = consul?.take(result, now: now.monotonic, random: random())
+    else { return }
+    metrics.update { [consul] in
+      $0.knowsLeader = consul?.knowsLeader
+      $0.lastContact = consul?.lastContact
     }
-  }
-
-  private func warnOfSeveral(_ selection: NodeSelection) {
-    let isSeveral = selection.candidates > 1
-    defer { hasSeenSeveral = isSeveral }
-    guard isSeveral, !hasSeenSeveral else { return }
-    let names = selection.verdicts.filter { $0.outcome == .chosen || $0.outcome == .outranked }
-      .map(\.name).joined(separator: " ")
-    log.warning(
-      "several nodes are active, the newest registration is taken",
-      metadata: ["nodes": "\(names)", "taken": "\(selection.chosen?.name ?? "")"])
-  }
-
-  // MARK: Probes
-
-  private func request(_ question: ProbeQuestion, source: ProbeSource) -> OutboundRequest {
-    let (index, path) =
-      switch question {
-      case .health(let index): (index, "/v1/sys/health")
-      case .activeTime(let index): (index, "/v1/sys/leader")
-      }
-    return OutboundRequest(
-      url: source.addresses[index].target.origin + path,
-      fields: [("User-Agent", "vault-redirector/\(configuration.version)")],
-      timeout: source.timeout, connectTimeout: source.timeout,
-      bodyBytesMax: VaultState.bodyBytesMax, security: source.security)
+    switch finding {
+    case .repeating: report.debug("consul's answer is old, its leader is asked")
+    case .failure(let reason): report.fellSilent(reason)
+    case .instances(let entries, let note):
+      let selection = NodeSelection(entries, rules: source.rules, permission: configuration.targets)
+      self.selection = selection
+      board?.replace(selection.distinctNodes)
+      board?.hurry(now: now.monotonic)
+      report.answered(at: now, note: note)
+      report.selected(selection)
+      reportNodes()
+    }
   }
 
   private func takeHealth(
-    _ result: Result<OutboundAnswer, OutboundFailure>, of index: Int, now: Moment
+    _ result: Result<OutboundAnswer, OutboundFailure>, of target: RedirectTarget, now: Moment
   ) {
     let state: VaultState =
       switch result {
       case .success(let answer): VaultState(status: answer.status)
       case .failure(let failure): .unreachable(failure.reason)
       }
-    guard let old = board?.nodes[index] else { return }
-    if old.state != state {
-      log.info(
-        "vault node changed state",
-        metadata: [
-          "node": "\(old.node.name)", "from": "\(old.state.name)", "to": "\(state.text)",
-        ])
-    }
-    board?.take(health: state, of: index, now: now.monotonic, random: random())
+    guard let old = board?.nodes.first(where: { $0.node.target == target }) else { return }
+    if old.state != state { report.nodeChanged(old.node.name, from: old.state, to: state) }
+    board?.take(health: state, of: target, now: now.monotonic, random: random())
     if state.isAnswer { lastProbeAnswer = now }
-    judgeProbes(now: now)
-  }
-
-  private func judgeProbes(now: Moment) {
-    guard let board else { return }
-    status.nodes = board.nodes.map {
-      NodeReport(name: $0.node.name, address: $0.node.target.authority, state: $0.state.text)
-    }
+    reportNodes()
+    guard consul == nil, let board else { return }
     switch board.verdict {
-    case .active(let index):
-      answered(note: nil, now: lastProbeAnswer ?? now)
-      publish(board.nodes[index].node)
-    case .none:
-      answered(note: nil, now: lastProbeAnswer ?? now)
-      publish(nil)
-    case .blind(let reason): fellSilent(sanitized(reason))
-    case .open: cell.report(status)
+    case .blind(let reason): report.fellSilent(sanitized(reason))
+    case .active, .none: report.answered(at: lastProbeAnswer ?? now, note: nil)
+    case .open: break
     }
   }
 
-  // MARK: Facts and silence
-
-  private func answered(note: String?, now: Moment) {
-    if status.state == .silent || status.state == .expired {
-      log.warning("\(sourceName) answers again")
+  private func reportNodes() {
+    if let board {
+      metrics.update { values in
+        values.probeStatus = board.nodes.map { ($0.node.target.origin, $0.state.status) }
+        if consul == nil { values.candidates = board.nodes.count { $0.state == .active } }
+      }
     }
-    if let note, note != status.lastError { log.warning("\(note)") }
-    status.state = .current
-    status.lastSuccess = now
-    status.lastError = note
-    cell.report(status)
-  }
-
-  /// What was known stays in force.
-  private func fellSilent(_ reason: String) {
-    let isFirst = status.state == .starting || status.state == .current
-    if isFirst {
-      let kept = cell.load().node
-      log.warning(
-        "\(sourceName) does not answer",
-        metadata: ["reason": "\(reason)", "kept": "\(kept?.target.origin ?? "no node")"])
-      status.state = .silent
-    } else {
-      log.debug("\(sourceName) still does not answer", metadata: ["reason": "\(reason)"])
-    }
-    status.lastError = sanitized(reason)
-    cell.report(status)
-  }
-
-  private var sourceName: String {
-    switch status.source {
-    case .consul: "consul"
-    case .probe: "no vault node"
+    if let selection {
+      let nodes = selection.verdicts.map { verdict in
+        let probed = verdict.target.flatMap { board?.state(of: $0)?.name }
+        return NodeReport(
+          name: verdict.name, address: verdict.target?.authority ?? "",
+          state: probed ?? verdict.role)
+      }
+      report.nodes(nodes, index: consul?.index)
+    } else if let board {
+      let nodes = board.nodes.map {
+        NodeReport(name: $0.node.name, address: $0.node.target.authority, state: $0.state.name)
+      }
+      report.nodes(nodes, index: nil)
     }
   }
 
-  /// When what is known becomes too old to be served.
+  private func decide() {
+    if consul == nil, case .active(let node) = board?.verdict {
+      report.forbidden(configuration.targets.refusal(of: node.target).map { [$0] } ?? [])
+    }
+    let judgement = Judgement(
+      selection: selection, isConsulCurrent: report.status.state == .current, board: board,
+      incumbent: report.published, permission: configuration.targets)
+    if case .publish(let node) = judgement.decision { report.publish(node) }
+  }
+
+  /// When what is known becomes too old to be served; nil while the active node speaks for itself.
   private var expiry: Duration? {
-    guard status.state == .silent, configuration.staleLimit > .zero, let last = status.lastSuccess
+    guard report.status.state == .silent, configuration.staleLimit > .zero,
+      let last = report.status.lastSuccess
     else { return nil }
+    if case .active = board?.verdict { return nil }
     return last.monotonic + configuration.staleLimit
   }
 
   private func expire(now: Moment) {
     guard let expiry, expiry <= now.monotonic else { return }
-    status.state = .expired
-    cell.report(status)
-    log.error(
-      "silent for longer than the stale limit, no node is served any more",
-      metadata: ["source": "\(status.source.rawValue)", "reason": "\(status.lastError ?? "")"])
-    publish(nil)
-  }
-
-  private func publish(_ node: ActiveNode?) {
-    let old = cell.load().node
-    guard cell.publish(node) else { return }
-    log.warning(
-      "active vault node changed",
-      metadata: [
-        "from": "\(old?.target.origin ?? "none")", "to": "\(node?.target.origin ?? "none")",
-        "node": "\(node?.name ?? "none")",
-      ])
+    report.expired()
   }
 
   /// Reads again what may be read again, and asks at once.

@@ -16,9 +16,14 @@ package struct OutboundSecurity: Hashable, Sendable {
 
 /// One GET, whole: what a transfer needs to know.
 struct OutboundRequest: Sendable {
-  var url: String
-  /// The Unix socket to connect to instead of the URL's host.
+  var usesTLS: Bool
+  /// A name, or an address without brackets.
+  var host: String
+  var port: UInt16
+  /// The Unix socket to connect to instead.
   var unixSocket: String?
+  /// The path and the query.
+  var path: String
   /// Field names and values; tokens travel here and nowhere else.
   var fields: [(name: String, value: String)] = []
   /// `user:password` for Basic authentication (RFC 7617).
@@ -28,6 +33,28 @@ struct OutboundRequest: Sendable {
   var connectTimeout: Duration
   var bodyBytesMax: Int
   var security: OutboundSecurity
+
+  /// `host:port`, an IPv6 address in brackets.
+  var authority: String { bracketed(host) + ":\(port)" }
+
+  var url: String { "\(usesTLS ? "https" : "http")://\(authority)\(path)" }
+
+  /// The name that TLS asks for and checks, where it is another than the host's: the connection still goes to the host.
+  var serverName: String? {
+    guard usesTLS, let name = security.serverName, name != host else { return nil }
+    return name
+  }
+
+  /// The URL with that name in the place of the host.
+  var urlByServerName: String {
+    guard let serverName else { return url }
+    return "https://\(bracketed(serverName)):\(port)\(path)"
+  }
+}
+
+/// A host as it stands in a URL (RFC 3986 §3.2.2).
+func bracketed(_ host: String) -> String {
+  host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]" : host
 }
 
 /// What came back: any status.
@@ -40,16 +67,16 @@ struct OutboundAnswer: Sendable {
 
 /// Why there is no whole answer.
 struct OutboundFailure: Error, Equatable, Sendable {
-  enum Kind: Equatable, Sendable {
+  enum Kind: String, Sendable {
     /// Nobody could be reached, or not in time.
     case unreachable
-    case timedOut
+    case timedOut = "timeout"
     /// The connection ended, or what came is not HTTP.
     case broken
     /// The certificate or the handshake.
     case tls
     /// More than `bodyBytesMax`.
-    case tooLarge
+    case tooLarge = "too_large"
   }
 
   let kind: Kind

@@ -6,7 +6,7 @@ import Redirect
 struct ProbeBoard {
   /// What the answers amount to.
   enum Verdict: Equatable {
-    case active(Int)
+    case active(ActiveNode)
     /// Somebody answered, and nobody is active.
     case none
     /// Nobody answers: the fault may be ours.
@@ -32,11 +32,30 @@ struct ProbeBoard {
   static let hurriedInterval = Duration.milliseconds(250)
 
   private(set) var nodes: [Node]
-  private var incumbent: Int?
+  private var incumbent: RedirectTarget?
 
   init(_ nodes: [ActiveNode], interval: Duration) {
     self.interval = interval
     self.nodes = nodes.map { Node(node: $0) }
+  }
+
+  /// Takes another list of nodes; what is known of those that stay is kept.
+  mutating func replace(_ list: [ActiveNode]) {
+    nodes = list.map { node in nodes.first { $0.node == node } ?? Node(node: node) }
+  }
+
+  /// Has every node asked now.
+  mutating func hurry(now: Duration) {
+    for index in nodes.indices { nodes[index].nextAt = min(nodes[index].nextAt, now) }
+  }
+
+  /// What the node behind a target last said; nil where it is not on the board.
+  func state(of target: RedirectTarget) -> VaultState? {
+    place(of: target).map { nodes[$0].state }
+  }
+
+  private func place(of target: RedirectTarget) -> Int? {
+    nodes.firstIndex { $0.node.target == target }
   }
 
   /// When the next question is due.
@@ -50,12 +69,12 @@ struct ProbeBoard {
     for index in nodes.indices {
       if !nodes[index].isAsked, nodes[index].nextAt <= now {
         nodes[index].isAsked = true
-        questions.append(.health(index))
+        questions.append(.health(nodes[index].node.target))
       }
       if nodes[index].wantsActiveTime, !nodes[index].isAskedForActiveTime {
         nodes[index].wantsActiveTime = false
         nodes[index].isAskedForActiveTime = true
-        questions.append(.activeTime(index))
+        questions.append(.activeTime(nodes[index].node.target))
       }
     }
     return questions
@@ -64,7 +83,11 @@ struct ProbeBoard {
   /// Takes the answer to `.health`.
   ///
   /// - Parameter random: a number in 0..<1, for the jitter.
-  mutating func take(health state: VaultState, of index: Int, now: Duration, random: Double) {
+  mutating func take(
+    health state: VaultState, of target: RedirectTarget, now: Duration, random: Double
+  ) {
+    // A node may have left the list while it was asked.
+    guard let index = place(of: target) else { return }
     let wasActive = nodes[index].state == .active
     nodes[index].state = state
     nodes[index].isAsked = false
@@ -77,14 +100,15 @@ struct ProbeBoard {
       for other in nodes.indices where other != index { nodes[other].nextAt = now }
     }
     if state == .active, !wasActive { settleSplit(arrival: index, now: now) }
-    if case .active(let index) = verdict { incumbent = index }
+    if case .active(let node) = verdict { incumbent = node.target }
   }
 
   /// Takes the answer to `.activeTime`: nil where the node names none.
-  mutating func take(activeTime: String?, of index: Int) {
+  mutating func take(activeTime: String?, of target: RedirectTarget) {
+    guard let index = place(of: target) else { return }
     nodes[index].isAskedForActiveTime = false
     if nodes[index].state == .active { nodes[index].activeTime = activeTime }
-    if case .active(let index) = verdict { incumbent = index }
+    if case .active(let node) = verdict { incumbent = node.target }
   }
 
   private var hasActive: Bool { nodes.contains { $0.state == .active } }
@@ -102,31 +126,26 @@ struct ProbeBoard {
 
   /// Who is active by what is known now.
   var verdict: Verdict {
-    let actives = nodes.indices.filter { nodes[$0].state == .active }
-    if let first = actives.first {
-      let times = actives.compactMap { nodes[$0].activeTime }
-      guard actives.count > 1 else { return .active(first) }
-      if times.count == actives.count, Set(times).count > 1,
-        let latest = actives.max(by: { later(nodes[$1].activeTime, than: nodes[$0].activeTime) })
-      {
-        return .active(latest)
-      }
-      return .active(incumbent.flatMap { actives.contains($0) ? $0 : nil } ?? first)
-    }
+    if let active = active(among: nodes) { return .active(active) }
     if nodes.contains(where: { $0.state == .unknown }) { return .open }
     if nodes.contains(where: { $0.state.isAnswer }) { return .none }
     let reasons = nodes.map { "\($0.node.target.authority) \($0.state.text)" }
     return .blind(reasons.joined(separator: "; "))
   }
 
-  private func later(_ left: String?, than right: String?) -> Bool {
-    guard let left, let right else { return false }
-    return UTCTime(left) > UTCTime(right)
+  /// Of those that say they are active the one that is: the latest, else the incumbent, else the first. Nil where none says so.
+  func active(among list: [Node]) -> ActiveNode? {
+    let actives = list.filter { $0.state == .active }
+    let times = actives.compactMap { $0.activeTime.map { UTCTime($0) } }
+    if times.count == actives.count, Set(times).count > 1, let latest = times.max() {
+      return actives.first { $0.activeTime.map { UTCTime($0) } == latest }?.node
+    }
+    return (actives.first { $0.node.target == incumbent } ?? actives.first)?.node
   }
 }
 
-/// A question to one node, by its place on the board.
+/// A question to one node.
 enum ProbeQuestion: Hashable, Sendable {
-  case health(Int)
-  case activeTime(Int)
+  case health(RedirectTarget)
+  case activeTime(RedirectTarget)
 }

@@ -27,6 +27,11 @@ package struct SelectionRules: Hashable, Sendable {
     self.scheme = scheme
   }
 
+  /// Whether every target by these rules is https.
+  package var sendsToHTTPS: Bool {
+    if case .template(let template) = target { template.scheme == .https } else { scheme == .https }
+  }
+
   /// What Vault's own registration puts on a service.
   static let vaultTags: Set<String> = ["active", "standby", "performance-standby", "initialized"]
 }

@@ -1,61 +1,57 @@
 import CCurl
 
-/// One libcurl easy handle: performs one GET at a time, as part of a `TransferLoop`.
+/// One GET, performed by a `TransferLoop`, which keeps the connection for the next one.
 ///
-/// Confined to the loop's thread. libcurl holds unretained pointers to it and to its buffers from `begin` until the loop
-/// has removed the handle; the loop retains it for that time.
+/// Confined to the loop's thread. libcurl holds unretained pointers to it and to its buffers until the loop has removed
+/// the handle; the loop retains it for that time.
 @safe
 final class Transfer {
   /// The most bytes of response fields that are read: 64 KiB.
   static let fieldBytesMax = 64 << 10
 
-  /// What it asks, again and again.
+  /// What it asks.
   let question: Question
   let handle: UnsafeMutableRawPointer
   /// Tells this transfer's handle from others.
   var id: UInt { UInt(bitPattern: unsafe handle) }
+  // libcurl reads both lists as long as the handle lives; freed after it.
   private var fieldList: UnsafeMutablePointer<curl_slist>?
+  private var connectList: UnsafeMutablePointer<curl_slist>?
   /// `CURL_ERROR_SIZE` bytes, as CURLOPT_ERRORBUFFER asks.
   private let errorText: UnsafeMutablePointer<CChar>
 
-  private(set) var answer = OutboundAnswer(status: 0)
-  private var bodyBytesMax = 0
+  private var answer = OutboundAnswer(status: 0)
+  private let bodyBytesMax: Int
   private var fieldBytes = 0
   private var overflowed: String?
 
-  init(for question: Question) {
+  init(_ request: OutboundRequest, for question: Question) {
     self.question = question
+    bodyBytesMax = request.bodyBytesMax
     guard let handle = unsafe curl_easy_init() else { fatalError("libcurl is out of memory") }
     unsafe self.handle = handle
     unsafe errorText = .allocate(capacity: Int(CURL_ERROR_SIZE))
     unsafe errorText.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
+    setBasics(request)
+    setFields(request)
+    setSecurity(request.security)
+    setCallbacks()
   }
 
   deinit {
     // No loop holds the handle any more, else it would hold this object too; so nothing reads these again.
     unsafe curl_easy_cleanup(handle)
     unsafe curl_slist_free_all(fieldList)
+    unsafe curl_slist_free_all(connectList)
     unsafe errorText.deallocate()
   }
 
-  /// Sets the handle to `request` and forgets the last answer; the connections stay with the loop.
-  func prepare(_ request: OutboundRequest) {
-    unsafe curl_easy_reset(handle)
-    unsafe errorText[0] = 0
-    answer = OutboundAnswer(status: 0)
-    bodyBytesMax = request.bodyBytesMax
-    fieldBytes = 0
-    overflowed = nil
-    setBasics(request)
-    setSecurity(request.security)
-    setCallbacks()
-  }
-
   private func setBasics(_ request: OutboundRequest) {
-    set(CURLOPT_URL, request.url)
+    set(CURLOPT_URL, request.urlByServerName)
     if let path = request.unixSocket { set(CURLOPT_UNIX_SOCKET_PATH, path) }
     unsafe check(ccurl_allow_http_only(handle))
     unsafe ccurl_allow_quick_exit(handle)
+    unsafe ccurl_reread_authorities(handle)
     set(CURLOPT_NOSIGNAL, 1)
     set(CURLOPT_FOLLOWLOCATION, 0)
     set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1))
@@ -73,15 +69,30 @@ final class Transfer {
       set(CURLOPT_HTTPAUTH, Int(CCURL_BASIC))
       set(CURLOPT_USERPWD, credentials)
     }
-    unsafe curl_slist_free_all(fieldList)
-    unsafe fieldList = nil
-    for field in request.fields {
-      // Appends a copy; nil only where memory is out, and then the list before it stays valid.
-      guard let longer = unsafe curl_slist_append(fieldList, "\(field.name): \(field.value)")
-      else { fatalError("libcurl is out of memory") }
-      unsafe fieldList = longer
+  }
+
+  private func setFields(_ request: OutboundRequest) {
+    var fields = request.fields
+    if request.serverName != nil {
+      fields.append((name: "Host", value: request.authority))
+      // Whatever the URL's host and port, connect there (CURLOPT_CONNECT_TO(3)).
+      unsafe connectList = appended("::\(request.authority)", to: nil)
+      unsafe check(ccurl_set_pointer(handle, CURLOPT_CONNECT_TO, connectList))
+    }
+    for field in fields {
+      unsafe fieldList = appended("\(field.name): \(field.value)", to: fieldList)
     }
     unsafe check(ccurl_set_pointer(handle, CURLOPT_HTTPHEADER, fieldList))
+  }
+
+  private func appended(
+    _ text: String, to list: UnsafeMutablePointer<curl_slist>?
+  ) -> UnsafeMutablePointer<curl_slist> {
+    // Appends a copy and returns the list's head; nil only where memory is out.
+    guard let list = unsafe curl_slist_append(list, text) else {
+      fatalError("libcurl is out of memory")
+    }
+    return unsafe list
   }
 
   private func setSecurity(_ security: OutboundSecurity) {

@@ -3,6 +3,9 @@ import CCurl
 /// Runs any number of transfers side by side on one thread, and can be woken from another (libcurl's multi interface).
 @safe
 final class TransferLoop {
+  /// What became of a question.
+  typealias Finished = (question: Question, result: Result<OutboundAnswer, OutboundFailure>)
+
   private let multi: UnsafeMutableRawPointer
   /// By the address of its handle.
   private var running: [UInt: Transfer] = [:]
@@ -13,35 +16,32 @@ final class TransferLoop {
   }
 
   deinit {
-    for transfer in running.values { remove(transfer) }
+    cancelAll()
     // Every easy handle is out, as curl_multi_cleanup(3) asks.
     unsafe curl_multi_cleanup(multi)
   }
 
-  /// Starts `request` on a transfer that is not running.
-  func start(_ request: OutboundRequest, on transfer: Transfer) {
-    precondition(!isRunning(transfer), "a transfer performs one request at a time")
-    transfer.prepare(request)
+  /// Starts to ask.
+  func start(_ request: OutboundRequest, for question: Question) {
+    let transfer = Transfer(request, for: question)
     running[transfer.id] = transfer
     let code = unsafe curl_multi_add_handle(multi, transfer.handle)
     precondition(code == CURLM_OK, "libcurl refuses a fresh handle")
   }
 
-  func isRunning(_ transfer: Transfer) -> Bool {
-    running[transfer.id] != nil
+  /// Gives up what is being asked; its connection is closed with it. Nothing happens where nobody asks it.
+  func cancel(_ question: Question) {
+    for transfer in running.values where transfer.question == question { remove(transfer) }
   }
 
-  /// Gives a transfer up; its connection is closed with it. Nothing happens where it is not running.
-  func cancel(_ transfer: Transfer) {
-    if isRunning(transfer) { remove(transfer) }
+  func cancelAll() {
+    for transfer in running.values { remove(transfer) }
   }
 
   /// Lets the transfers proceed, and waits until something happens, `wake` is called, or `timeout` is over.
   ///
-  /// - Returns: the transfers that have ended, in the order they did.
-  func turn(timeout: Duration) -> [(
-    transfer: Transfer, result: Result<OutboundAnswer, OutboundFailure>
-  )] {
+  /// - Returns: what has ended, in the order it did.
+  func turn(timeout: Duration) -> [Finished] {
     perform()
     let early = takeFinished()
     if !early.isEmpty { return early }
@@ -62,16 +62,14 @@ final class TransferLoop {
     precondition(code == CURLM_OK, "libcurl's multi handle is unusable")
   }
 
-  private func takeFinished()
-    -> [(transfer: Transfer, result: Result<OutboundAnswer, OutboundFailure>)]
-  {
-    var finished: [(transfer: Transfer, result: Result<OutboundAnswer, OutboundFailure>)] = []
+  private func takeFinished() -> [Finished] {
+    var finished: [Finished] = []
     var code = CURLE_OK
     while let handle = unsafe ccurl_finished(multi, &code) {
       guard let transfer = running[UInt(bitPattern: handle)] else { continue }
       let result = transfer.finish(code)
       remove(transfer)
-      finished.append((transfer, result))
+      finished.append((transfer.question, result))
     }
     return finished
   }

@@ -1,6 +1,6 @@
 /// A time as RFC 3339 writes it, for comparing two of them: `2026-11-21T22:49:37.123456789Z` or with an offset.
 /// A text that is no time is earlier than all times.
-struct UTCTime: Comparable {
+struct UTCTime: Comparable, Hashable {
   private let nanoseconds: Int64
 
   init(_ text: String) {

@@ -35,6 +35,22 @@ enum VaultState: Equatable, Sendable {
       }
   }
 
+  /// The status it was read from; 0 for no answer.
+  var status: Int {
+    switch self {
+    case .active: 200
+    case .standby: 429
+    case .disasterRecoverySecondary: 472
+    case .performanceStandby: 473
+    case .strayedStandby: 474
+    case .uninitialized: 501
+    case .sealed: 503
+    case .removed: 530
+    case .unexpected(let status): status
+    case .unreachable, .unknown: 0
+    }
+  }
+
   /// Vault itself has said so.
   var isAnswer: Bool {
     switch self {

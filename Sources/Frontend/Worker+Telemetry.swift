@@ -99,6 +99,7 @@ extension Connection {
     let microseconds = (MonotonicTime.now() - requestStart).wholeNanoseconds / 1000
     line.append("dur_us", "\(microseconds)")
     if let version = transport.session?.protocolVersion { line.append("tls", version.label) }
+    if let subject = transport.session?.clientSubject { line.append("client_cert", subject) }
     line.append("conn", "\(id)")
     worker.logWriter.write(line)
   }

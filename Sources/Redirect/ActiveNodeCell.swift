@@ -15,15 +15,18 @@ package struct ActiveNodeSnapshot: Equatable, Sendable {
 
 /// Where discovery publishes the active node and the workers load it.
 ///
-/// A worker compares `generation`, one atomic load, and calls `loadIfFree` only when it moved. It never waits: while
-/// the publisher holds the lock, the worker's own older rendering was true a moment ago.
+/// A worker compares `version`, one atomic load, and asks for `node(of:)` only when it moved. Neither takes a lock, so
+/// no request ever waits for a publication or for another worker.
 package final class ActiveNodeCell: Sendable {
   private struct State {
     var snapshot: ActiveNodeSnapshot
     var observers: [@Sendable () -> Void] = []
   }
 
-  private let published = Atomic<UInt64>(1)
+  // The generation, and in the low bits which of the known nodes it is: 0 for none.
+  private let published = Atomic<UInt64>(1 << numberBits)
+  private static let numberBits: UInt64 = 20
+  private let known = KnownNodes()
   private let state: Mutex<State>
   private let time: TimeSource
 
@@ -36,9 +39,17 @@ package final class ActiveNodeCell: Sendable {
           node: nil, since: nil, previous: nil, generation: 1, status: status)))
   }
 
-  /// The number of the last change. Acquires: what `loadIfFree` gives afterwards is at least as new.
+  /// Differs from every version before when another node, or none, has been published. One atomic load.
   @inline(__always)
-  package var generation: UInt64 { published.load(ordering: .acquiring) }
+  package var version: UInt64 { published.load(ordering: .acquiring) }
+
+  /// The node of a version that `version` gave; nil for none. Takes no lock.
+  package func node(of version: UInt64) -> ActiveNode? {
+    known.node(number: version & ((1 << Self.numberBits) - 1))
+  }
+
+  /// The number of the last change.
+  package var generation: UInt64 { version >> Self.numberBits }
 
   /// States a fact: this node is active, or (nil) none is. Nothing happens where that is what is published already.
   ///
@@ -53,7 +64,9 @@ package final class ActiveNodeCell: Sendable {
       state.snapshot = ActiveNodeSnapshot(
         node: node, since: now, previous: old.node ?? old.previous, generation: generation,
         status: old.status)
-      published.store(generation, ordering: .releasing)
+      let number = node.map { known.number(of: $0) } ?? 0
+      precondition(number < 1 << Self.numberBits, "a million nodes have been active")
+      published.store(generation << Self.numberBits | number, ordering: .releasing)
       return state.observers
     }
     guard let observers else { return false }
@@ -61,7 +74,7 @@ package final class ActiveNodeCell: Sendable {
     return true
   }
 
-  /// Says how discovery is doing; the active node and `generation` stay as they are.
+  /// Says how discovery is doing; the active node and `version` stay as they are.
   package func report(_ status: DiscoveryStatus) {
     state.withLock { state in
       let old = state.snapshot
@@ -74,11 +87,6 @@ package final class ActiveNodeCell: Sendable {
   /// Everything that is known. May wait for a publisher, for the time of a few assignments.
   package func load() -> ActiveNodeSnapshot {
     state.withLock { $0.snapshot }
-  }
-
-  /// Everything that is known, or nil where somebody else is reading or publishing in this instant.
-  package func loadIfFree() -> ActiveNodeSnapshot? {
-    state.withLockIfAvailable { $0.snapshot }
   }
 
   /// Calls `observer` after each change, on the publisher's thread and without any lock held: for wakeups.

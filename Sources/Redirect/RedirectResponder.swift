@@ -10,8 +10,8 @@ package final class RedirectResponder: Responder {
   private let time: TimeSource
   private let serverField: RenderedText
 
-  // Everything below belongs to `generation`.
-  private var generation: UInt64 = 0
+  // Everything below belongs to `version`.
+  private var version: UInt64 = 0
   private var node: ActiveNode?
   /// From the end of `Date` to the target within `Location`.
   private var redirectHead = RenderedText()
@@ -27,7 +27,7 @@ package final class RedirectResponder: Responder {
     self.time = time
     serverField = RenderedText(
       "\r\nServer: vault-redirector/\(settings.version)\r\nCache-Control: no-store\r\n")
-    adopt(cell.load())
+    adopt(cell.version)
   }
 
   package var lastLocationHost: String {
@@ -38,7 +38,8 @@ package final class RedirectResponder: Responder {
     to head: RequestHead, bytes: Span<UInt8>, context: ResponseContext,
     into output: inout OutputSpan<UInt8>
   ) -> ResponderOutcome {
-    if cell.generation != generation { refresh() }
+    let published = cell.version
+    if published != version { adopt(published) }
     lastAnswerRedirected = false
     if isHealthPath(head.target, in: bytes) {
       return answerHealth(head, context: context, into: &output)
@@ -61,22 +62,12 @@ package final class RedirectResponder: Responder {
     return .answered(status: 307)
   }
 
-  /// Takes over what was published since. With a node to name nobody waits for the lock: the older rendering was true
-  /// a moment ago. Without one it is worth a few nanoseconds, or a held request could miss what it waits for.
-  private func refresh() {
-    if let snapshot = cell.loadIfFree() {
-      adopt(snapshot)
-    } else if node == nil {
-      adopt(cell.load())
-    }
-  }
-
-  private func adopt(_ snapshot: ActiveNodeSnapshot) {
-    generation = snapshot.generation
-    node = snapshot.node
-    loopHost = HostMatch(snapshot.node?.target)
+  private func adopt(_ published: UInt64) {
+    version = published
+    node = cell.node(of: published)
+    loopHost = HostMatch(node?.target)
     hasReportedLoop = false
-    guard let target = snapshot.node?.target else { return }
+    guard let target = node?.target else { return }
     redirectHead = RenderedText(
       "\r\nServer: vault-redirector/\(settings.version)\r\nCache-Control: no-store\r\n"
         + "Content-Length: 0\r\nLocation: \(target.origin)")

@@ -113,8 +113,7 @@ struct PEMFile {
   }
 
   private func withReader<Result>(_ body: (OpaquePointer) -> Result) -> Result {
-    let isReady = OpenSSLLibrary.isReady
-    precondition(isReady, "OpenSSL could not be initialized")
+    startOpenSSL()
     ERR_clear_error()
     // The BIO reads the array's storage and is freed before that can move.
     return unsafe bytes.withUnsafeBytes { buffer in

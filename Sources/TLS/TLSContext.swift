@@ -34,7 +34,7 @@ package final class TLSContext: @unchecked Sendable {
     tickets: TicketKeyRing?, ticketFinding: TLSFinding?
   ) throws(TLSError) {
     precondition(!credentials.isEmpty, "a server needs a certificate")
-    precondition(OpenSSLLibrary.isReady, "OpenSSL could not be initialized")
+    startOpenSSL()
     var authorities: ClientAuthorities?
     if let clients { authorities = try ClientAuthorities(clients) }
     ERR_clear_error()

@@ -21,6 +21,8 @@ package struct TLSSession: ~Copyable {
   private let ssl: OpaquePointer
   private var phase = Phase.handshaking
   private var hasSentCloseNotify = false
+  /// True from the end of the handshake on, whatever comes after.
+  package private(set) var isHandshakeDone = false
 
   /// - Parameters:
   ///   - context: kept alive by OpenSSL's own count for as long as the session lives.
@@ -65,6 +67,7 @@ extension TLSSession {
     let waiting = unsafe attempt { ssl in unsafe SSL_do_handshake(ssl) }
     if let waiting { return waiting }
     phase = .open
+    isHandshakeDone = true
     return .done(0)
   }
 
@@ -152,9 +155,6 @@ extension TLSSession {
   ///
   /// They may be part of a record: a read that answers `.wantsRead` has used up what can be used.
   package var hasPendingBytes: Bool { unsafe SSL_has_pending(ssl) == 1 }
-
-  /// True from the end of the handshake on.
-  package var isHandshakeDone: Bool { unsafe SSL_is_init_finished(ssl) == 1 }
 
   /// True where the peer ended its direction with close_notify, false where the stream just ended or goes on.
   package var peerSentCloseNotify: Bool {

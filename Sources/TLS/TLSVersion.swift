@@ -13,6 +13,12 @@ package enum TLSVersion: Int32, Comparable, Sendable, CaseIterable {
     }
   }
 
+  /// The version an operator writes as `1.2` or `1.3`.
+  package init?(label: String) {
+    guard let version = Self.allCases.first(where: { $0.label == label }) else { return nil }
+    self = version
+  }
+
   package static func < (left: TLSVersion, right: TLSVersion) -> Bool {
     left.rawValue < right.rawValue
   }
@@ -25,9 +31,12 @@ package func openSSLVersionText() -> String {
   unsafe String(cString: OpenSSL_version(OPENSSL_VERSION))
 }
 
-/// Starts OpenSSL without its exit handler: that would free what workers still use when `exit` is called beside them.
-enum OpenSSLLibrary {
-  /// Reading this once is enough, and every entry to this module does.
-  static let isReady: Bool =
-    OPENSSL_init_ssl(UInt64(OPENSSL_INIT_NO_ATEXIT), nil) == 1
+/// Starts OpenSSL without its exit handler, which would free what workers and discovery still use when `exit` is called
+/// beside them.
+///
+/// The first to start it decides, so the program calls this before anything else can; this module does in any case.
+package func startOpenSSL() {
+  precondition(isOpenSSLStarted, "OpenSSL could not be started")
 }
+
+private let isOpenSSLStarted = OPENSSL_init_ssl(UInt64(OPENSSL_INIT_NO_ATEXIT), nil) == 1

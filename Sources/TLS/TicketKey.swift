@@ -25,6 +25,7 @@ final class TicketKey: @unchecked Sendable {
 
   /// A new key for AES-256.
   static func random() throws(TLSError) -> TicketKey {
+    startOpenSSL()
     var source = [UInt8](repeating: 0, count: 80)
     // Each writes to the 80 bytes of the array and nothing else.
     let isRandom = unsafe RAND_priv_bytes(&source, Int32(source.count)) == 1

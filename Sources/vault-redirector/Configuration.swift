@@ -8,16 +8,13 @@ import Telemetry
 
 /// What the options mean, checked: nothing in here can turn out to be wrong later, but for the operating system's word.
 struct Configuration {
-  /// A listener that speaks TLS, or does not.
-  struct Security {
-    let certificatePath: String
-    let keyPath: String
-  }
-
   let listenAddresses: [SocketAddress]
   /// The default: one socket for both families.
   let isDualStack: Bool
-  let security: Security?
+  /// Nil where the public listeners speak plain HTTP.
+  let tls: TLSConfiguration?
+  /// Replaced certificate files are loaded without being told.
+  let watchesCredentials: Bool
   let proxyProtocol: ProxyPolicy
   let adminAddress: SocketAddress?
   let discovery: DiscoveryConfiguration
@@ -35,13 +32,14 @@ struct Configuration {
     let listening = options.listening
     (listenAddresses, isDualStack) = try Self.listenAddresses(
       listening.bind, port: options.seed.port)
-    security = try Self.security(options.seed)
+    tls = try TLSOptionsReader(options).read()
+    watchesCredentials = try Self.isOn("--cert-watch", options.tls.certWatch)
     proxyProtocol = try Self.proxyPolicy(listening)
     adminAddress = try Self.adminAddress(listening)
     let source = try DiscoveryOptionsReader(options, environment: environment).read()
     discovery = source.configuration
     consulHostPort = source.consulHostPort
-    if security != nil, !source.isHTTPS, !listening.allowDowngrade {
+    if tls != nil, !source.isHTTPS, !listening.allowDowngrade {
       throw StartupError(
         exitCode: .configuration,
         message: "--cert-path: a TLS listener that redirects to http would send tokens in clear; "
@@ -71,12 +69,11 @@ struct Configuration {
     return (addresses, false)
   }
 
-  private static func security(_ options: SeedOptions) throws(StartupError) -> Security? {
-    switch (options.certPath, options.keyPath) {
-    case (nil, nil): return nil
-    case (let certificate?, let key?): return Security(certificatePath: certificate, keyPath: key)
-    case (nil, _): throw .usage("--key-path", "needs --cert-path as well")
-    case (_, nil): throw .usage("--cert-path", "needs --key-path as well")
+  private static func isOn(_ option: String, _ text: String) throws(StartupError) -> Bool {
+    switch text {
+    case "on": return true
+    case "off": return false
+    default: throw .usage(option, "`\(text)` is neither on nor off")
     }
   }
 

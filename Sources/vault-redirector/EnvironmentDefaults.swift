@@ -10,6 +10,8 @@ enum EnvironmentDefaults {
     case value
     /// Values separated by commas.
     case repeated
+
+    var takesValue: Bool { self == .value || self == .repeated }
   }
 
   /// The arguments that the environment stands for.
@@ -65,7 +67,7 @@ enum EnvironmentDefaults {
         // Letters in one word, until one of them takes the rest as its value.
         for letter in argument.dropFirst() {
           spoken.insert(String(letter))
-          if flags.contains(where: { $0.short == letter && $0.kind == .value }) { break }
+          if flags.contains(where: { $0.short == letter && $0.kind.takesValue }) { break }
         }
       }
     }
@@ -75,10 +77,14 @@ enum EnvironmentDefaults {
   private static let flags: [(name: String, kind: Kind, short: Character?)] = [
     ("verbose", .counted, "v"), ("log-disable", .switched, "l"), ("https", .switched, "S"),
     ("ip", .switched, "I"), ("poll-interval", .value, "p"), ("port", .value, "P"),
-    ("cert-path", .value, "c"), ("key-path", .value, "k"), ("checkid", .value, "C"),
+    ("cert-path", .repeated, "c"), ("key-path", .repeated, "k"), ("checkid", .value, "C"),
     ("bind", .repeated, nil), ("workers", .value, nil), ("allow-downgrade", .switched, nil),
     ("proxy-protocol", .value, nil), ("proxy-protocol-from", .value, nil), ("admin", .value, nil),
     ("admin-allow-remote", .switched, nil), ("access-log", .value, nil), ("log-path", .value, nil),
+    ("tls-policy", .value, nil), ("tls-min", .value, nil), ("tls-ciphers", .value, nil),
+    ("tls-ciphersuites", .value, nil), ("tls-groups", .value, nil), ("cert-watch", .value, nil),
+    ("ticket-key-file", .value, nil), ("client-ca", .value, nil), ("client-verify", .value, nil),
+    ("client-depth", .value, nil), ("client-crl", .value, nil), ("check-config", .switched, nil),
     ("service", .value, nil), ("active-tag", .value, nil), ("target", .value, nil),
     ("vault-addr", .repeated, nil), ("vault-cacert", .value, nil),
     ("max-connections", .value, nil), ("max-connections-per-ip", .value, nil),

@@ -11,6 +11,10 @@ struct Main {
       switch try Options.parse(arguments, environment: environment) {
       case .show(let text):
         print(text)
+      case .check(let options):
+        let check = ConfigurationCheck(options, environment: environment)
+        print(check.report)
+        exit(check.exitCode.rawValue)
       case .run(let options):
         let configuration = try Configuration(options, environment: environment)
         let exitCode = try Supervisor(configuration).run()

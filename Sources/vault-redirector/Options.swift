@@ -4,6 +4,7 @@ import ArgumentParser
 struct Options: ParsableCommand {
   @OptionGroup(title: "Compatible with vault-redirector 0.2.0") var seed: SeedOptions
   @OptionGroup(title: "Listening") var listening: ListeningOptions
+  @OptionGroup(title: "TLS") var tls: TLSOptions
   @OptionGroup(title: "Finding the active node") var discovery: DiscoveryOptions
   @OptionGroup(title: "Limits and deadlines") var limits: LimitOptions
 
@@ -11,6 +12,8 @@ struct Options: ParsableCommand {
   enum Request {
     /// Print this and leave.
     case show(String)
+    /// Judge these options and the files they name, and leave.
+    case check(Options)
     case run(Options)
   }
 
@@ -23,7 +26,8 @@ struct Options: ParsableCommand {
     let defaults = try EnvironmentDefaults.arguments(besides: arguments, in: environment)
     do {
       let options = try parse(defaults + arguments)
-      return options.seed.version ? .show(Version.text) : .run(options)
+      if options.seed.version { return .show(Version.text) }
+      return options.tls.checkConfig ? .check(options) : .run(options)
     } catch {
       if exitCode(for: error) == .success { return .show(fullMessage(for: error)) }
       throw StartupError(exitCode: .usage, message: message(for: error))
@@ -74,14 +78,14 @@ struct SeedOptions: ParsableArguments {
   @Option(
     name: [.customShort("c", allowingJoined: true), .long],
     help: ArgumentHelp(
-      "PEM file with the certificate chain, leaf first; with --key-path the port speaks TLS.",
+      "PEM file with the certificate chain, leaf first; with --key-path the port speaks TLS. Repeatable.",
       valueName: "file"))
-  var certPath: String?
+  var certPath: [String] = []
 
   @Option(
     name: [.customShort("k", allowingJoined: true), .long],
     help: ArgumentHelp("PEM file with the certificate's key, not encrypted.", valueName: "file"))
-  var keyPath: String?
+  var keyPath: [String] = []
 
   @Option(
     name: [.customShort("C", allowingJoined: true), .long],
@@ -131,6 +135,56 @@ struct ListeningOptions: ParsableArguments {
     help: ArgumentHelp(
       "What the access log says of the target: off or path.", valueName: "off|path"))
   var logPath = "path"
+}
+
+/// How TLS is spoken, and with whom.
+struct TLSOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Mozilla's guideline 6.0: intermediate (TLS 1.2 and 1.3) or modern (1.3 alone).",
+      valueName: "name"))
+  var tlsPolicy = "intermediate"
+
+  @Option(help: ArgumentHelp("The least version: 1.2 or 1.3.", valueName: "version"))
+  var tlsMin: String?
+
+  @Option(help: ArgumentHelp("TLS 1.2 ciphers, in OpenSSL's notation.", valueName: "list"))
+  var tlsCiphers: String?
+
+  @Option(help: ArgumentHelp("TLS 1.3 cipher suites.", valueName: "list"))
+  var tlsCiphersuites: String?
+
+  @Option(help: ArgumentHelp("Key exchange groups.", valueName: "list"))
+  var tlsGroups: String?
+
+  @Option(
+    help: ArgumentHelp("Load replaced certificate files by itself: on or off.", valueName: "on|off")
+  )
+  var certWatch = "on"
+
+  @Option(
+    help: ArgumentHelp(
+      "Session ticket keys to share: base64 of 48 or 80 bytes a line, newest last; watched too.",
+      valueName: "file"))
+  var ticketKeyFile: String?
+
+  @Option(help: ArgumentHelp("PEM file with the CAs of client certificates.", valueName: "file"))
+  var clientCa: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Whether a client needs a certificate of --client-ca: optional or required (the default).",
+      valueName: "mode"))
+  var clientVerify: String?
+
+  @Option(help: ArgumentHelp("Intermediates in a client's chain.", valueName: "number"))
+  var clientDepth = 4
+
+  @Option(help: ArgumentHelp("PEM file with revocation lists of --client-ca.", valueName: "file"))
+  var clientCrl: String?
+
+  @Flag(help: "Load and judge everything, listen nowhere, say what is in force; exit 0 or 78.")
+  var checkConfig = false
 }
 
 /// Who says which node is active.

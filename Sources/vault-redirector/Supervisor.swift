@@ -23,7 +23,8 @@ final class Supervisor {
   private let cell: ActiveNodeCell
   private let watcher: ActiveNodeWatcher
   private let pool: WorkerPool
-  private let tls: TLSContextStore?
+  /// Nil where the public listeners speak plain HTTP.
+  private let rotation: CredentialRotation?
 
   /// Prepares everything, and binds the listeners; nothing runs yet but the log.
   ///
@@ -34,9 +35,6 @@ final class Supervisor {
     signals = try Self.orSystemError("signals") { () throws(SystemError) in
       try SignalReader([SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2])
     }
-    tls = try configuration.security.map { (security) throws(StartupError) in
-      TLSContextStore(try security.loadContext())
-    }
     let style = LogWriter.styleOfStandardError(journalStream: configuration.journalStream)
     logWriter = LogWriter(descriptor: STDERR_FILENO, style: style)
     log = Log.logfmt(logWriter, level: configuration.logLevel)
@@ -46,8 +44,12 @@ final class Supervisor {
     watcher = ActiveNodeWatcher(configuration.discovery, cell: cell, log: log)
 
     let metrics = MetricsRegistry()
+    rotation = try configuration.tls.map { [log] (tls) throws(StartupError) in
+      try CredentialRotation(
+        tls, watchesFiles: configuration.watchesCredentials, log: log, metrics: metrics)
+    }
     let listeners = try ListenerFactory(
-      configuration, cell: cell, tls: tls, metrics: metrics, log: log
+      configuration, cell: cell, tls: rotation?.contexts, metrics: metrics, log: log
     ).listeners()
     let frontend = FrontendConfiguration(
       listeners: listeners, workers: configuration.workers, limits: configuration.limits,
@@ -64,16 +66,17 @@ final class Supervisor {
   /// Serves until a signal ends it.
   func run() throws(StartupError) -> ExitCode {
     logWriter.start()
+    for finding in rotation?.findings ?? [] { log.warning("\(finding)") }
     try Self.orSystemError("threads") { () throws(SystemError) in
       try watcher.start()
       try pool.start()
     }
     disableLogIfAsked()
     try Self.orSystemError("signals") { () throws(SystemError) in
-      try SignalLoop(
-        pool: pool, log: log, logWriter: logWriter, drainTimeout: configuration.limits.drainTimeout
-      )
-      .run(signals, reload: reload)
+      let loop = SignalLoop(
+        pool: pool, watcher: watcher, rotation: rotation, log: log, logWriter: logWriter,
+        drainTimeout: configuration.limits.drainTimeout)
+      try loop.run(signals)
     }
     pool.join()
     watcher.stop()
@@ -89,19 +92,6 @@ final class Supervisor {
     logWriter.isEnabled = false
   }
 
-  /// SIGHUP: the certificate and what discovery reads from files; what does not fit leaves the old in force.
-  private func reload() {
-    watcher.reload()
-    guard let tls, let security = configuration.security else { return }
-    do {
-      tls.publish(try security.loadContext())
-      log.notice("certificate reloaded", metadata: ["path": "\(security.certificatePath)"])
-    } catch {
-      log.error(
-        "certificate not reloaded; the old one stays", metadata: ["reason": "\(error.message)"])
-    }
-  }
-
   private static func orSystemError<Result>(
     _ what: String, _ body: () throws(SystemError) -> Result
   ) throws(StartupError) -> Result {
@@ -109,20 +99,6 @@ final class Supervisor {
       return try body()
     } catch {
       throw StartupError(exitCode: .osError, message: "\(what): \(error)")
-    }
-  }
-}
-
-extension Configuration.Security {
-  /// Reads and checks the files, and makes a context of them.
-  func loadContext() throws(StartupError) -> TLSContext {
-    do {
-      let credentials = try TLSCredentials(certificatePath: certificatePath, keyPath: keyPath)
-      return try TLSContext(credentials: [credentials], policy: .intermediate)
-    } catch {
-      throw StartupError(
-        exitCode: error.isFileUnreadable ? .noInput : .configuration,
-        message: "--cert-path, --key-path: \(error)")
     }
   }
 }

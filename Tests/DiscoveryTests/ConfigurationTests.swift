@@ -7,20 +7,26 @@ struct ConfigurationTests {
   @Test(
     "Addresses of Consul",
     arguments: [
-      ("127.0.0.1:8500", false, "http://127.0.0.1:8500/x"),
-      ("consul", false, "http://consul:8500/x"),
-      ("[::1]:8500", false, "http://[::1]:8500/x"),
-      ("http://consul:1234", false, "http://consul:1234/x"),
-      ("http://consul", false, "http://consul:80/x"),
-      ("https://consul", false, "https://consul:443/x"),
-      ("HTTPS://consul:8501", false, "https://consul:8501/x"),
-      ("https://proxy/consul/", false, "https://proxy:443/consul/x"),
-      ("consul:8501", true, "https://consul:8501/x"),
-      ("http://consul:8501", true, "https://consul:8501/x"),
-      ("unix:///run/consul.sock", false, "http://localhost/x"),
+      ("127.0.0.1:8500", false, "http://127.0.0.1:8500"),
+      ("consul", false, "http://consul:8500"),
+      ("[::1]:8500", false, "http://[::1]:8500"),
+      ("http://consul:1234", false, "http://consul:1234"),
+      ("http://consul", false, "http://consul:80"),
+      ("https://consul", false, "https://consul:443"),
+      ("HTTPS://consul:8501", false, "https://consul:8501"),
+      ("https://proxy/consul/", false, "https://proxy:443/consul"),
+      ("consul:8501", true, "https://consul:8501"),
+      ("http://consul:8501", true, "https://consul:8501"),
+      ("unix:///run/consul.sock", false, "http://localhost:80"),
     ])
   func endpoints(text: String, forcesTLS: Bool, url: String) throws {
-    #expect(try ConsulEndpoint(text, forcesTLS: forcesTLS, option: "o").url("/x") == url)
+    let environment = Environment(["CONSUL_HTTP_SSL": forcesTLS ? "1" : "0"])
+    let access = try ConsulAccess(address: text, environment: environment)
+    var watch = ConsulWatch(try ConsulSource(access: access, rules: SelectionRules()), "1")
+    let first = watch.request(now: .zero)
+    let request = try #require(first)
+    #expect(request.url == url + "/v1/health/service/vault?stale")
+    #expect(request.unixSocket == (text.hasPrefix("unix") ? "/run/consul.sock" : nil))
   }
 
   @Test(

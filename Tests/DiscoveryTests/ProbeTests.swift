@@ -81,13 +81,13 @@ struct ProbeTests {
     // The standby answered while no active node was known.
     #expect(fixture.watch.nextAt == start + .milliseconds(250))
     fixture.clock.advance(by: .milliseconds(250))
-    #expect(fixture.due().map(\.question) == [.probe(.health(1))])
+    #expect(fixture.due().map(\.question) == [.probe(.health(fixture.targets[1]))])
     fixture.probe(1, 429)
     #expect(fixture.watch.nextAt == start + .seconds(1))
     fixture.clock.advance(by: .milliseconds(750))
-    #expect(fixture.due().map(\.question) == [.probe(.health(0))])
+    #expect(fixture.due().map(\.question) == [.probe(.health(fixture.targets[0]))])
     fixture.probe(0, 429)
-    #expect(fixture.due().map(\.question) == [.probe(.health(1))])
+    #expect(fixture.due().map(\.question) == [.probe(.health(fixture.targets[1]))])
     fixture.probe(1, 200)
     #expect(fixture.node == Self.b)
   }
@@ -111,13 +111,15 @@ struct ProbeTests {
     let asked = fixture.due()
     #expect(
       Set(asked.map(\.question)) == [
-        .probe(.health(0)), .probe(.activeTime(0)), .probe(.activeTime(1)),
+        .probe(.health(fixture.targets[0])), .probe(.activeTime(fixture.targets[0])),
+        .probe(.activeTime(fixture.targets[1])),
       ])
     for (index, time) in [timeOfA, timeOfB].enumerated() {
       var answer = OutboundAnswer(status: 200)
       let member = time.map { #","active_time":"\#($0)""# } ?? ""
       answer.body = Array(#"{"ha_enabled":true,"is_self":true\#(member)}"#.utf8)
-      fixture.watch.take(.success(answer), to: .probe(.activeTime(index)), now: fixture.clock.now)
+      fixture.watch.take(
+        .success(answer), to: .probe(.activeTime(fixture.targets[index])), now: fixture.clock.now)
     }
     #expect(fixture.node == expected)
     // The older word is corrected: the split is over.

@@ -65,10 +65,13 @@ final class WatchFixture {
   let cell: ActiveNodeCell
   let logged = LogCapture()
   let watch: NodeWatch
+  let metrics = DiscoveryMetrics()
+  /// What `probe` numbers.
+  var targets: [RedirectTarget] = []
 
   init(_ configuration: DiscoveryConfiguration, random: Double = 0.5) {
     cell = ActiveNodeCell(status: DiscoveryStatus(source: .consul), time: clock.source)
-    watch = NodeWatch(configuration, cell: cell, log: logged.log) { random }
+    watch = NodeWatch(configuration, cell: cell, log: logged.log, metrics: metrics) { random }
   }
 
   static func consul(
@@ -86,8 +89,10 @@ final class WatchFixture {
   {
     let addresses = try hosts.map { try VaultAddress("https://\($0):8200") }
     let source = try ProbeSource(addresses: addresses, security: OutboundSecurity())
-    return WatchFixture(
+    let fixture = WatchFixture(
       DiscoveryConfiguration(source: .vault(source), staleLimit: staleLimit, version: "1.2.3"))
+    fixture.targets = addresses.map(\.target)
+    return fixture
   }
 
   var node: String? { cell.load().node?.name }
@@ -128,7 +133,7 @@ final class WatchFixture {
     let result: Result<OutboundAnswer, OutboundFailure> =
       status.map { .success(OutboundAnswer(status: $0)) }
       ?? .failure(OutboundFailure(kind: .timedOut, reason: "timed out"))
-    watch.take(result, to: .probe(.health(index)), now: clock.now)
+    watch.take(result, to: .probe(.health(targets[index])), now: clock.now)
   }
 }
 

@@ -48,11 +48,10 @@ struct ActiveNodeCellTests {
         group.addTask {
           var last: UInt64 = 0
           while publications.value < 10_000 {
-            let seen = cell.generation
-            guard let snapshot = cell.loadIfFree() else { continue }
-            #expect(snapshot.generation >= seen && snapshot.generation >= last)
-            last = snapshot.generation
-            if let found = snapshot.node { #expect(nodes.contains(found)) }
+            let version = cell.version
+            #expect(version >= last)
+            last = version
+            if let found = cell.node(of: version) { #expect(nodes.contains(found)) }
           }
         }
       }

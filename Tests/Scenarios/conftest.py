@@ -65,6 +65,20 @@ def serving(redirector, certificates: Certificates, vault: StandInVault) -> Call
     return start
 
 
+@pytest.fixture(scope="module", params=["tls", "plain"])
+def serving_once(request, binary, certificates, vault, tmp_path_factory) -> Iterator[Redirector]:
+    """A run as `serving` starts it, over TLS and then in clear, for all tests of a file."""
+    words = ["--bind", "127.0.0.1", "--admin", "127.0.0.1:0"]
+    words += ["--vault-addr", vault.origin, "--vault-cacert", certificates.ca]
+    if request.param == "tls":
+        words += ["-c", certificates.chain, "-k", certificates.key]
+    log = tmp_path_factory.mktemp("serving") / "redirector.log"
+    run = Redirector(*words, binary=binary, log=log, listeners=2)
+    run.wait_for_line("active vault node changed")
+    yield run
+    run.kill()
+
+
 @pytest.fixture(params=["tls", "plain"])
 def transport(request) -> str:
     """For what must hold over TLS and in clear alike."""

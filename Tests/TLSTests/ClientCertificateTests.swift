@@ -7,7 +7,7 @@ import Testing
     static let shared = Result { try Clients() }
 
     let right, expired, revoked, stranger, deep: Authority.Pair
-    let list: String
+    let list, departmentList, department: String
 
     private init() throws {
       let fixtures = try Fixtures.shared.get()
@@ -19,13 +19,14 @@ import Testing
       revoked = try authority.issue("revoked", extensions: extensions)
       stranger = try fixtures.rootAuthority.issue("stranger", extensions: extensions)
       let intermediate = try Authority("Department", issuer: authority)
+      department = intermediate.pair.certificate
+      departmentList = try intermediate.revocationList()
       let leaf = try intermediate.issue("deep", extensions: extensions)
       deep = Authority.Pair(
         certificate: try Scratch.join(leaf.certificate, intermediate.pair.certificate),
         key: leaf.key)
       try authority.revoke(revoked.certificate)
-      list = try Scratch.join(
-        try authority.revocationList(), try intermediate.revocationList())
+      list = try Scratch.join(try authority.revocationList(), departmentList)
     }
   }
 
@@ -109,18 +110,44 @@ import Testing
     #expect(output == "SSLV3_ALERT_CERTIFICATE_EXPIRED\n")
   }
 
-  @Test func `counts the intermediates`() throws {
-    let context = try fixtures.context(clients: verification(depth: 0))
+  /// The words for what comes of one connection of `client`, or nil where it is served.
+  private func refusal(
+    of client: Authority.Pair, by verification: ClientVerification
+  ) throws -> String? {
+    let context = try fixtures.context(clients: verification)
     let client = server.python(
       root: fixtures.root,
       """
-      context.load_cert_chain('\(clients.deep.certificate)', '\(clients.deep.key)')
-      try: drain(wrap(connect()))
-      except ssl.SSLError as error: print("refused")
+      context.load_cert_chain('\(client.certificate)', '\(client.key)')
+      try: s = wrap(connect()); s.sendall(b"hi\\n"); drain(s); s.unwrap()
+      except ssl.SSLError as error: pass
       """)
-    let (outcomes, _, output) = try server.serve(client: client) { _ in context }
-    #expect(output == "refused\n")
-    #expect(outcomes[0].failure?.label.hasPrefix("client_certificate_") == true)
+    return try server.serve(client: client) { _ in context }.outcomes[0].failure?.message
+  }
+
+  @Test func `counts the intermediates`() throws {
+    #expect(try refusal(of: clients.deep, by: verification(depth: 1)) == nil)
+    #expect(
+      try refusal(of: clients.deep, by: verification(depth: 0))
+        == "client certificate refused (certificate chain too long)")
+  }
+
+  @Test func `trusts an intermediate in itself`() throws {
+    var department = verification(withList: false)
+    department.authoritiesPath = clients.department
+    #expect(try refusal(of: clients.deep, by: department) == nil)
+    #expect(
+      try refusal(of: clients.right, by: department)
+        == "client certificate refused (unable to get local issuer certificate)")
+  }
+
+  @Test func `wants a list of the authority that signs a client, and of no other`() throws {
+    var department = verification()
+    department.revocationListsPath = clients.departmentList
+    #expect(try refusal(of: clients.deep, by: department) == nil)
+    #expect(
+      try refusal(of: clients.right, by: department)
+        == "client certificate refused (unable to get certificate CRL)")
   }
 
   /// Two connections of one client with the second context's view of it: resumed or not, and the reason if refused.

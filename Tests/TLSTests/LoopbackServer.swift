@@ -31,6 +31,11 @@ final class LoopbackServer {
   let port: UInt16
   private let output = OutboundBuffer(capacity: 4096)
 
+  /// When set, another connection is served between an answer and the next read, and closed when that has to wait.
+  var intruderContext: TLSContext?
+  private(set) var intruder: Outcome?
+  private var intruderDescriptor: Int32?
+
   init() throws {
     let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | O_CLOEXEC, 0)
     var address = sockaddr_in()
@@ -61,16 +66,29 @@ final class LoopbackServer {
     let process = try Subprocess(client, input: input)
     var outcomes: [Outcome] = []
     for number in 0..<connections {
-      try wait(for: listener)
-      let descriptor = accept(listener, nil, nil)
-      if descriptor < 0 { throw Subprocess.Failed(description: "accept: \(errno)") }
+      let descriptor = try nextConnection()
       defer { close(descriptor) }
-      _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
-      _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
       outcomes.append(try serve(try context(number), descriptor, response))
     }
     let (status, text) = try process.wait()
     return (outcomes, status, text)
+  }
+
+  private func nextConnection() throws -> Int32 {
+    try wait(for: listener)
+    let descriptor = accept(listener, nil, nil)
+    if descriptor < 0 { throw Subprocess.Failed(description: "accept: \(errno)") }
+    _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
+    _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+    return descriptor
+  }
+
+  private func serveIntruder() throws {
+    guard let context = intruderContext else { return }
+    intruderContext = nil
+    let descriptor = try nextConnection()
+    intruderDescriptor = descriptor
+    intruder = try serve(context, descriptor, [])
   }
 
   private func serve(
@@ -105,8 +123,10 @@ final class LoopbackServer {
         }
         session.closeNotify()
         try flush(to: descriptor, &outcome)
+        try serveIntruder()
       case .wantsRead:
         outcome.waits += 1
+        if let held = intruderDescriptor.take() { close(held) }
         try wait(for: descriptor)
       case .closed, .failed:
         outcome.end = progress

@@ -103,7 +103,7 @@ import Testing
   }
 
   @Test func `sends one ticket, without early data, and the chain as the file has it`() throws {
-    let context = try fixtures.context()
+    let context = try fixtures.context(tickets: try TicketKeyRing())
     let client = [
       "openssl", "s_client", "-connect", "127.0.0.1:\(server.port)", "-ign_eof", "-showcerts",
     ]
@@ -111,7 +111,7 @@ import Testing
     #expect(outcomes[0].received == Array("hi\n".utf8))
     #expect(output.split(separator: "Post-Handshake New Session Ticket arrived").count == 2)
     #expect(output.contains("Max Early Data: 0"))
-    #expect(output.contains("TLS session ticket lifetime hint: 7200"))
+    #expect(output.contains("TLS session ticket lifetime hint: 86400"))
     let subjects = output.split(separator: "\n").filter { $0.contains(" s:") }
     #expect(
       subjects == [" 0 s:O = Example, CN = localhost", " 1 s:O = Example, CN = Intermediate"])

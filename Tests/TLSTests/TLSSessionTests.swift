@@ -124,6 +124,23 @@ import Testing
     #expect(outcomes.allSatisfy { !$0.peerSentCloseNotify })
   }
 
+  @Test func `charges a session nothing for another one's failure`() throws {
+    let context = try fixtures.context()
+    server.intruderContext = context
+    let client = server.python(
+      root: fixtures.root,
+      """
+      s = wrap(connect()); s.sendall(b"hi\\n"); drain(s)
+      raw = connect(); raw.sendall(b"GET / HTTP/1.1\\r\\n\\r\\n"); drain(raw)
+      s.unwrap()
+      """)
+    let (outcomes, status, output) = try server.serve(client: client) { _ in context }
+    #expect(status == 0, "\(output)")
+    #expect(server.intruder?.failure?.label == "http_request")
+    #expect(outcomes[0].end == .closed)
+    #expect(outcomes[0].peerSentCloseNotify)
+  }
+
   @Test func `refuses to renegotiate, and serves the next one`() throws {
     let context = try fixtures.context()
     let client = ["openssl", "s_client", "-connect", "127.0.0.1:\(server.port)", "-tls1_2"]

@@ -61,7 +61,8 @@ class Redirector:
     def listeners(self) -> list[Listener]:
         """The listeners it said it has, in its order."""
         found = [match.groups() for match in map(LISTENING.search, self.lines) if match]
-        return [Listener(host.strip("[]"), int(port), name, how) for host, port, name, how in found]
+        return [
+            Listener(host.strip('"[]'), int(port), name, how) for host, port, name, how in found]
 
     @property
     def port(self) -> int:
