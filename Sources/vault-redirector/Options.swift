@@ -65,30 +65,30 @@ struct SeedOptions: ParsableArguments {
   var ip = false
 
   @Option(
-    name: [.customShort("p"), .long],
+    name: [.customShort("p", allowingJoined: true), .long],
     help: ArgumentHelp(
       "Seconds between polls where Consul gives no index to wait on.", valueName: "seconds"))
   var pollInterval = 5.0
 
   @Option(
-    name: [.customShort("P"), .long],
+    name: [.customShort("P", allowingJoined: true), .long],
     help: ArgumentHelp("Port to listen on; 0 lets the kernel choose.", valueName: "number"))
   var port: UInt16 = 8080
 
   @Option(
-    name: [.customShort("c"), .long],
+    name: [.customShort("c", allowingJoined: true), .long],
     help: ArgumentHelp(
       "PEM file with the certificate chain, leaf first; with --key-path the port speaks TLS. Repeatable.",
       valueName: "file"))
   var certPath: [String] = []
 
   @Option(
-    name: [.customShort("k"), .long],
+    name: [.customShort("k", allowingJoined: true), .long],
     help: ArgumentHelp("PEM file with the certificate's key, not encrypted.", valueName: "file"))
   var keyPath: [String] = []
 
   @Option(
-    name: [.customShort("C"), .long],
+    name: [.customShort("C", allowingJoined: true), .long],
     help: ArgumentHelp(
       "Choose the active node by this check being passing, not by its tag.", valueName: "id"))
   var checkid: String?
