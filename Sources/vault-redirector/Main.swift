@@ -15,6 +15,10 @@ struct Main {
         let check = ConfigurationCheck(options, environment: environment)
         print(check.report)
         exit(check.exitCode.rawValue)
+      case .printTarget(let options):
+        let report = try TargetReport(options, environment: environment)
+        print(report.text, terminator: "")
+        exit(report.exitCode.rawValue)
       case .run(let options):
         let configuration = try Configuration(options, environment: environment)
         let exitCode = try Supervisor(configuration).run()

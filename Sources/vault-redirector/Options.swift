@@ -14,6 +14,8 @@ struct Options: ParsableCommand {
     case show(String)
     /// Judge these options and the files they name, and leave.
     case check(Options)
+    /// Ask once which node is active, and leave.
+    case printTarget(Options)
     case run(Options)
   }
 
@@ -27,7 +29,8 @@ struct Options: ParsableCommand {
     do {
       let options = try parse(defaults + arguments)
       if options.seed.version { return .show(Version.text) }
-      return options.tls.checkConfig ? .check(options) : .run(options)
+      if options.tls.checkConfig { return .check(options) }
+      return options.discovery.printTarget ? .printTarget(options) : .run(options)
     } catch {
       if exitCode(for: error) == .success { return .show(fullMessage(for: error)) }
       throw StartupError(exitCode: .usage, message: message(for: error))
