@@ -245,6 +245,13 @@ struct DiscoveryOptions: ParsableArguments {
   var probeTimeout = 2.0
 
   @Flag(
+    help: "Ask once, print the nodes and the target, and leave: exit 0, or 69 where there is none.")
+  var printTarget = false
+
+  @Flag(help: "Print that as JSON.")
+  var json = false
+
+  @Flag(
     help: "Adopt a node of Consul's only when it says itself, over verified TLS, that it is active."
   )
   var verifyTarget = false
