@@ -1,4 +1,5 @@
-/// A certificate authority made with the `openssl` command; everything it issues is valid when asked for, or not.
+/// A certificate authority made with the `openssl` command; everything it issues is valid when
+/// asked for, or not.
 struct Authority: Sendable {
   /// PEM files of a certificate and its key.
   struct Pair: Sendable {
@@ -48,7 +49,8 @@ struct Authority: Sendable {
       """, "\(name).cnf")
   }
 
-  /// A certificate for `/O=Example/CN=name` with a new key; dates are as `openssl ca` takes them: `20200101000000Z`.
+  /// A certificate for `/O=Example/CN=name` with a new key; dates are as `openssl ca` takes them:
+  /// `20200101000000Z`.
   func issue(
     _ name: String, key: [String] = Authority.p256, extensions: String = leafExtensions,
     from start: String? = nil, until end: String? = nil
