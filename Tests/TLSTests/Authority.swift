@@ -1,3 +1,5 @@
+import Synchronization
+
 /// A certificate authority made with the `openssl` command; everything it issues is valid when
 /// asked for, or not.
 struct Authority: Sendable {
@@ -86,8 +88,13 @@ struct Authority: Sendable {
     return path
   }
 
+  /// `openssl ca` keeps a database for each authority, and does not lock it.
+  private static let turn = Mutex(())
+
   private static func openssl(_ arguments: [String]) throws {
-    let (status, output) = try Subprocess(["openssl"] + arguments).wait()
+    let (status, output) = try turn.withLock { _ in
+      try Subprocess(["openssl"] + arguments).wait()
+    }
     if status != 0 { throw Subprocess.Failed(description: output) }
   }
 }
