@@ -69,7 +69,7 @@ package final class ActiveNodeWatcher: @unchecked Sendable {
     }
     while !isStopping.load(ordering: .acquiring) {
       if isReloading.exchange(false, ordering: .acquiringAndReleasing) {
-        for question in watch.reload() { loop.cancel(question) }
+        for question in watch.reload(now: time.now()) { loop.cancel(question) }
       }
       let now = time.now()
       for (question, request) in watch.due(now: now) { loop.start(request, for: question) }

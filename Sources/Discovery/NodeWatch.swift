@@ -203,7 +203,8 @@ final class NodeWatch {
   /// Reads again what may be read again, and asks at once.
   ///
   /// - Returns: the questions to give up.
-  func reload() -> [Question] {
+  func reload(now: Moment) -> [Question] {
+    board?.hurry(now: now.monotonic)
     guard consul != nil else { return [] }
     consul?.reload()
     return [.consul]

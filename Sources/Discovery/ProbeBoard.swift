@@ -26,6 +26,9 @@ struct ProbeBoard {
     var isAskedForActiveTime = false
   }
 
+  /// More nodes than this are not asked: a cluster has five, a hostile catalog any number.
+  static let nodesMax = 64
+
   /// The pause between two probes of a node while an active one is known.
   let interval: Duration
   /// The pause while none is.
@@ -39,9 +42,11 @@ struct ProbeBoard {
     self.nodes = nodes.map { Node(node: $0) }
   }
 
-  /// Takes another list of nodes; what is known of those that stay is kept.
+  /// Takes another list of nodes, its first `nodesMax`; what is known of those that stay is kept.
   mutating func replace(_ list: [ActiveNode]) {
-    nodes = list.map { node in nodes.first { $0.node == node } ?? Node(node: node) }
+    nodes = list.prefix(Self.nodesMax).map { node in
+      nodes.first { $0.node == node } ?? Node(node: node)
+    }
   }
 
   /// Has every node asked now.

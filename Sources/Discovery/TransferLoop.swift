@@ -6,6 +6,9 @@ final class TransferLoop {
   /// What became of a question.
   typealias Finished = (question: Question, result: Result<OutboundAnswer, OutboundFailure>)
 
+  /// The most idle connections that are kept.
+  static let connectionsMax = ProbeBoard.nodesMax + 1
+
   private let multi: UnsafeMutableRawPointer
   /// By the address of its handle.
   private var running: [UInt: Transfer] = [:]
@@ -13,6 +16,9 @@ final class TransferLoop {
   init() {
     guard let multi = unsafe curl_multi_init() else { fatalError("libcurl is out of memory") }
     unsafe self.multi = multi
+    // Else libcurl keeps four for each running transfer, and a fifth node would never find its connection again.
+    let code = unsafe ccurl_multi_set_long(multi, CURLMOPT_MAXCONNECTS, Self.connectionsMax)
+    precondition(code == CURLM_OK, "libcurl refuses an option it was built with")
   }
 
   deinit {

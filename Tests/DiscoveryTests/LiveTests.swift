@@ -120,4 +120,20 @@ struct LiveTests {
     fixture.watcher.stop()
     #expect(active.heads[0].hasPrefix("GET /v1/sys/health HTTP/1.1\r\n"))
   }
+
+  @Test("Probes keep one connection to each node, however many there are")
+  func keepAlive() async throws {
+    let standby = StandIn.Reply.answer(429, body: "{}".utf8)
+    let nodes = try (0..<8).map { _ in try StandIn(Array(repeating: standby, count: 5)) }
+    nodes[7].add(.answer(200, body: "{}".utf8))
+    let source = try ProbeSource(
+      addresses: try nodes.map { try VaultAddress("http://\($0.authority)") },
+      security: OutboundSecurity(), interval: .milliseconds(1))
+    let fixture = LiveFixture(DiscoveryConfiguration(source: .vault(source), version: "1.2.3"))
+    try fixture.watcher.start()
+    #expect(await fixture.nextChange() == nil)
+    #expect(await fixture.nextChange() != nil)
+    fixture.watcher.stop()
+    #expect(nodes.map(\.connections) == Array(repeating: 1, count: 8))
+  }
 }

@@ -94,7 +94,7 @@ struct SilenceTests {
       try write("", to: path)
       #expect(token(try fixture.consul(refused)) == "second")
       try write("third", to: path)
-      #expect(fixture.watch.reload() == [.consul])
+      #expect(fixture.watch.reload(now: fixture.clock.now) == [.consul])
       #expect(token(try fixture.nextQuery()) == "third")
     }
   }

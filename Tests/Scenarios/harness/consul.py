@@ -9,7 +9,7 @@ In a test:
         consul.hang(); consul.reset(); consul.refuse(); consul.huge(); consul.nested(); consul.gzip()
         consul.requests[-1].fields["x-consul-token"]
 
-As a program it prints `127.0.0.1:PORT` and reads the same words from standard input, one command a line
+As a program (`python3 -m harness.consul` in Tests/Scenarios) it prints `127.0.0.1:PORT` and reads the same words from standard input, one command a line
 (`replay FILE`, `fail_with FILE`, `hang`, `answer`, …); it ends with its input.
 """
 
@@ -160,6 +160,11 @@ class StandInConsul:
     @property
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
+
+    @property
+    def index(self) -> int:
+        with self._changed:
+            return self._index
 
     # What is answered
 
