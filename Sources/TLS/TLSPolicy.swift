@@ -56,7 +56,8 @@ package struct TLSPolicy: Equatable, Sendable {
     guard unsafe SSL_CTX_set_cipher_list(context, ciphers) == 1 else {
       throw .policy(option: "--tls-ciphers", value: ciphers)
     }
-    guard unsafe SSL_CTX_set_ciphersuites(context, cipherSuites) == 1 else {
+    // OpenSSL takes an empty list, and then speaks no TLS 1.3 without saying so.
+    guard !cipherSuites.isEmpty, unsafe SSL_CTX_set_ciphersuites(context, cipherSuites) == 1 else {
       throw .policy(option: "--tls-ciphersuites", value: cipherSuites)
     }
     if let groups {
