@@ -40,7 +40,7 @@ final class CredentialRotation {
       tickets = try TicketKeyRing()
       watch = try CredentialWatch(configuration, tickets: tickets)
     } catch {
-      throw StartupError(tls: error)
+      throw StartupError(tls: error, in: configuration)
     }
     let now = MonotonicTime.now()
     nextLook = now + Self.slowPoll
