@@ -21,13 +21,13 @@ struct PublishUnderLoadTests {
           // Each worker has a responder of its own.
           let worker = Fixture(cell: cell, clock: clock)
           var answers = 0
-          while publications.value < 10_000 {
+          repeat {
             let text = worker.ask().text
             let field = text.split(separator: "\r\n").first { $0.hasPrefix("Location: ") }
             let location = field.map { String($0.dropFirst("Location: ".count)) }
             #expect(location.map(valid.contains) == true)
             answers += 1
-          }
+          } while publications.value < 10_000
           return answers
         }
       }
