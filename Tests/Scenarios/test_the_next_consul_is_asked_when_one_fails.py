@@ -42,7 +42,7 @@ def test_one_fails_later(watch, consul, second, fault):
 
 def test_both_fail_and_the_first_comes_back(watch, consul, second):
     consul.set([entry("vault-a")])
-    watching = watch(address=both(consul, second))
+    watching = watch("-v", address=both(consul, second))
     watching.follow("vault-a")
     second.refuse()
     consul.refuse()
