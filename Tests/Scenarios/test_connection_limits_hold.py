@@ -35,6 +35,17 @@ def test_at_the_limit_an_idle_connection_makes_room(serving, dial, transport, wo
     assert scrape(run).closed("reclaimed") >= ended
 
 
+def test_the_idle_connection_may_be_another_worker_s(serving, dial):
+    run = serving("--max-connections", "1", "--workers", "4", tls=False)
+    connections = []
+    for _ in range(20):
+        connections.append(dial(run, seconds=60))
+        assert connections[-1].request("GET", "/").status == 307
+    for connection in connections[:-1]:
+        assert connection.read_to_end() == b""
+        connection.socket.close()
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_where_none_is_idle_new_ones_wait_in_the_backlog(serving, dial, workers):
     run = serving("--max-connections", "5", "--workers", workers, tls=False)
