@@ -45,6 +45,8 @@ final class Connection {
   /// The hold of the current request is over: the next answer is final.
   var isHoldOver = false
   var proxy = ProxyState()
+  /// Counted for its client's address.
+  var isCounted = false
   /// Our FIN is on its way.
   var isWritingShutDown = false
 
@@ -109,7 +111,9 @@ final class Connection {
     case .readingHead: refuseLateHead(worker)
     case .holding: endHold(worker)
     case .writingResponse: close(worker, .writeTimeout)
-    case .discardingBody: beginLingering(worker, .bodyTimeout)
+    case .discardingBody:
+      beginLingering(worker, .bodyTimeout)
+      advance(on: worker)
     case .lingering(let reason): close(worker, reason)
     case .closed: break
     }
