@@ -101,7 +101,7 @@ private struct Criterion {
         .outranked
       }
     return NodeVerdict(
-      name: entry.nodeName, target: target, role: role(of: entry), modifyIndex: entry.modifyIndex,
+      name: sanitized(entry.nodeName), target: target, role: role(of: entry), modifyIndex: entry.modifyIndex,
       checks: entry.checks, outcome: outcome)
   }
 
