@@ -87,7 +87,7 @@ extension Connection {
     isHoldOver = false
     requests += 1
     worker.count(status: status, method: head.method)
-    if worker.accessLog != .off {
+    if worker.accessLog != .off, worker.logWriter.isEnabled {
       receive.withBytes { logAccess(head, $0, status: status, responder, worker) }
     }
     receive.consume(head.headBytes)

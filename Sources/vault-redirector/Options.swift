@@ -14,6 +14,8 @@ struct Options: ParsableCommand {
     case show(String)
     /// Judge these options and the files they name, and leave.
     case check(Options)
+    /// Ask once which node is active, and leave.
+    case printTarget(Options)
     case run(Options)
   }
 
@@ -27,7 +29,8 @@ struct Options: ParsableCommand {
     do {
       let options = try parse(defaults + arguments)
       if options.seed.version { return .show(Version.text) }
-      return options.tls.checkConfig ? .check(options) : .run(options)
+      if options.tls.checkConfig { return .check(options) }
+      return options.discovery.printTarget ? .printTarget(options) : .run(options)
     } catch {
       if exitCode(for: error) == .success { return .show(fullMessage(for: error)) }
       throw StartupError(exitCode: .usage, message: message(for: error))
@@ -65,30 +68,30 @@ struct SeedOptions: ParsableArguments {
   var ip = false
 
   @Option(
-    name: [.customShort("p"), .long],
+    name: [.customShort("p", allowingJoined: true), .long],
     help: ArgumentHelp(
       "Seconds between polls where Consul gives no index to wait on.", valueName: "seconds"))
   var pollInterval = 5.0
 
   @Option(
-    name: [.customShort("P"), .long],
+    name: [.customShort("P", allowingJoined: true), .long],
     help: ArgumentHelp("Port to listen on; 0 lets the kernel choose.", valueName: "number"))
   var port: UInt16 = 8080
 
   @Option(
-    name: [.customShort("c"), .long],
+    name: [.customShort("c", allowingJoined: true), .long],
     help: ArgumentHelp(
       "PEM file with the certificate chain, leaf first; with --key-path the port speaks TLS. Repeatable.",
       valueName: "file"))
   var certPath: [String] = []
 
   @Option(
-    name: [.customShort("k"), .long],
+    name: [.customShort("k", allowingJoined: true), .long],
     help: ArgumentHelp("PEM file with the certificate's key, not encrypted.", valueName: "file"))
   var keyPath: [String] = []
 
   @Option(
-    name: [.customShort("C"), .long],
+    name: [.customShort("C", allowingJoined: true), .long],
     help: ArgumentHelp(
       "Choose the active node by this check being passing, not by its tag.", valueName: "id"))
   var checkid: String?
@@ -240,6 +243,13 @@ struct DiscoveryOptions: ParsableArguments {
 
   @Option(help: ArgumentHelp("For one probe.", valueName: "seconds"))
   var probeTimeout = 2.0
+
+  @Flag(
+    help: "Ask once, print the nodes and the target, and leave: exit 0, or 69 where there is none.")
+  var printTarget = false
+
+  @Flag(help: "Print that as JSON.")
+  var json = false
 
   @Flag(
     help: "Adopt a node of Consul's only when it says itself, over verified TLS, that it is active."

@@ -2,13 +2,18 @@
 
 import os
 import pathlib
+import resource
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from harness.certs import Certificates
+from harness.consul import StandInConsul
+from harness.http import Connection
 from harness.openbao import Cluster
 from harness.redirector import Redirector
+from harness.vault import StandInVault
+from harness.watching import Watching
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +42,92 @@ def redirector(binary: str, tmp_path: pathlib.Path) -> Iterator[Callable[..., Re
     yield start
     for run in runs:
         run.kill()
+
+
+@pytest.fixture(scope="session")
+def vault(certificates: Certificates) -> Iterator[StandInVault]:
+    """A node that is always active: its `origin` is where every request is sent."""
+    with StandInVault(certificates) as vault:
+        yield vault
+
+
+@pytest.fixture
+def serving(redirector, certificates: Certificates, vault: StandInVault) -> Callable[..., Redirector]:
+    """Starts the binary with TLS (or `tls=False`), /metrics, and `vault` for its active node, which it knows."""
+
+    def start(*arguments: object, tls: bool = True, **options) -> Redirector:
+        words = ["--bind", "127.0.0.1", "--admin", "127.0.0.1:0"]
+        words += ["--vault-addr", vault.origin, "--vault-cacert", certificates.ca]
+        if tls:
+            words += ["-c", certificates.chain, "-k", certificates.key]
+        run = redirector(*words, *arguments, **{"listeners": 2, **options})
+        run.wait_for_line("active vault node changed")
+        return run
+
+    return start
+
+
+@pytest.fixture(scope="module", params=["tls", "plain"])
+def serving_once(request, binary, certificates, vault, tmp_path_factory) -> Iterator[Redirector]:
+    """A run as `serving` starts it, over TLS and then in clear, for all tests of a file."""
+    words = ["--bind", "127.0.0.1", "--admin", "127.0.0.1:0"]
+    words += ["--vault-addr", vault.origin, "--vault-cacert", certificates.ca]
+    if request.param == "tls":
+        words += ["-c", certificates.chain, "-k", certificates.key]
+    log = tmp_path_factory.mktemp("serving") / "redirector.log"
+    run = Redirector(*words, binary=binary, log=log, listeners=2)
+    run.wait_for_line("active vault node changed")
+    yield run
+    run.kill()
+
+
+@pytest.fixture(params=["tls", "plain"])
+def transport(request) -> str:
+    """For what must hold over TLS and in clear alike."""
+    return request.param
+
+
+@pytest.fixture
+def dial(certificates: Certificates) -> Callable[..., Connection]:
+    """Connects to a run's first listener, with TLS where it speaks TLS."""
+    context = certificates.client_context()
+
+    def connect(run: Redirector, **options) -> Connection:
+        tls = context if run.listeners[0].transport == "tls" else None
+        return Connection(run.port, tls=tls, **options)
+
+    return connect
+
+
+@pytest.fixture
+def consul() -> Iterator[StandInConsul]:
+    with StandInConsul() as consul:
+        yield consul
+
+
+@pytest.fixture
+def watch(redirector, consul: StandInConsul) -> Iterator[Callable[..., Watching]]:
+    """Starts the binary in clear, with /metrics, to watch `consul` and to redirect to https."""
+    watching: list[Watching] = []
+
+    def start(*arguments: object, address: str | None = None, **options) -> Watching:
+        words = ["--bind", "127.0.0.1", "--admin", "127.0.0.1:0", "-S", address or consul.address]
+        run = redirector(*words, *arguments, **{"listeners": 2, **options})
+        watching.append(Watching(run, consul))
+        return watching[-1]
+
+    yield start
+    for each in watching:
+        each.close()
+
+
+@pytest.fixture(scope="session")
+def many_descriptors():
+    """Lets this process, and what it starts, open as many sockets as the system permits."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.fixture(scope="module")

