@@ -1,5 +1,4 @@
 import CCurl
-import Glibc
 package import Redirect
 import Synchronization
 package import Sys
@@ -53,11 +52,6 @@ package final class ActiveNodeWatcher: @unchecked Sendable {
     loop.wake()
   }
 
-  /// Looks at the clock again: for a test that has moved it.
-  func wake() {
-    loop.wake()
-  }
-
   /// Adds what discovery counts to what can be read. Call once.
   package func register(in registry: MetricsRegistry) {
     registry.register { [metrics, cell] in metrics.families(cell.load()) }
@@ -69,7 +63,7 @@ package final class ActiveNodeWatcher: @unchecked Sendable {
     }
     while !isStopping.load(ordering: .acquiring) {
       if isReloading.exchange(false, ordering: .acquiringAndReleasing) {
-        for question in watch.reload() { loop.cancel(question) }
+        for question in watch.reload(now: time.now()) { loop.cancel(question) }
       }
       let now = time.now()
       for (question, request) in watch.due(now: now) { loop.start(request, for: question) }
@@ -83,7 +77,7 @@ package final class ActiveNodeWatcher: @unchecked Sendable {
 }
 
 /// libcurl's global state: set up once, on the first use, and never torn down.
-private enum CurlLibrary {
+enum CurlLibrary {
   private static let code = curl_global_init(Int(CURL_GLOBAL_DEFAULT))
 
   static func prepare() {

@@ -30,7 +30,7 @@ final class DiscoveryReport {
   /// The source has answered, at `time`. `note` says what is odd about the answer.
   func answered(at time: Moment, note: String?) {
     if status.state == .silent || status.state == .expired {
-      log.warning("\(sourceName) answers again")
+      log.warning(isConsul ? "consul answers again" : "a vault node answers again")
     }
     if let note, note != status.lastError { log.warning("\(note)") }
     status.state = .current
@@ -41,13 +41,13 @@ final class DiscoveryReport {
 
   /// The source has failed: what was known stays in force.
   func fellSilent(_ reason: String) {
+    let message: Log.Message = isConsul ? "consul does not answer" : "no vault node answers"
     if status.state == .starting || status.state == .current {
       let kept = published?.target.origin ?? "no node"
-      log.warning(
-        "\(sourceName) does not answer", metadata: ["reason": "\(reason)", "kept": "\(kept)"])
+      log.warning(message, metadata: ["reason": "\(reason)", "kept": "\(kept)"])
       status.state = .silent
     } else {
-      log.debug("\(sourceName) still does not answer", metadata: ["reason": "\(reason)"])
+      log.debug(message, metadata: ["reason": "\(reason)"])
     }
     status.lastError = sanitized(reason)
     cell.report(status)
@@ -110,10 +110,5 @@ final class DiscoveryReport {
       ])
   }
 
-  private var sourceName: String {
-    switch status.source {
-    case .consul: "consul"
-    case .probe: "no vault node"
-    }
-  }
+  private var isConsul: Bool { status.source == .consul }
 }

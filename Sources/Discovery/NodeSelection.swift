@@ -40,10 +40,10 @@ struct NodeSelection: Equatable, Sendable {
     return (chosen.map { [$0] } ?? []) + others
   }
 
-  /// Every node with a usable address, each target once.
+  /// Every node with a usable address, each target once, those that could be chosen first.
   var distinctNodes: [ActiveNode] {
     var seen: Set<RedirectTarget> = []
-    return verdicts.compactMap(\.node).filter { seen.insert($0.target).inserted }
+    return (candidateNodes + verdicts.compactMap(\.node)).filter { seen.insert($0.target).inserted }
   }
 
   /// Why the nodes that may not be chosen would have been, had they been allowed.
@@ -101,8 +101,8 @@ private struct Criterion {
         .outranked
       }
     return NodeVerdict(
-      name: entry.nodeName, target: target, role: role(of: entry), modifyIndex: entry.modifyIndex,
-      checks: entry.checks, outcome: outcome)
+      name: sanitized(entry.nodeName), target: target, role: role(of: entry),
+      modifyIndex: entry.modifyIndex, checks: entry.checks, outcome: outcome)
   }
 
   private func refusal(_ entry: ServiceEntry) -> String? {

@@ -22,6 +22,7 @@ final class NodeWatch {
   /// When each question that is out was asked.
   private var askedAt: [Question: Moment] = [:]
   private var lastProbeAnswer: Moment?
+  private var consulFailures = 0
 
   /// - Parameter random: numbers in 0..<1, for jitter.
   init(
@@ -109,7 +110,9 @@ final class NodeWatch {
     }
     switch finding {
     case .repeating: report.debug("consul's answer is old, its leader is asked")
-    case .failure(let reason): report.fellSilent(reason)
+    case .failure(let reason):
+      consulFailures += 1
+      report.fellSilent(reason)
     case .instances(let entries, let note):
       let selection = NodeSelection(entries, rules: source.rules, permission: configuration.targets)
       self.selection = selection
@@ -189,10 +192,19 @@ final class NodeWatch {
     report.expired()
   }
 
+  /// Every source has been asked once: whatever is known by now is what asking once can tell.
+  var hasAskedAll: Bool {
+    if case .consul(let source) = configuration.source, selection == nil {
+      return consulFailures >= source.access.endpoints.count
+    }
+    return board?.isComplete ?? true
+  }
+
   /// Reads again what may be read again, and asks at once.
   ///
   /// - Returns: the questions to give up.
-  func reload() -> [Question] {
+  func reload(now: Moment) -> [Question] {
+    board?.hurry(now: now.monotonic)
     guard consul != nil else { return [] }
     consul?.reload()
     return [.consul]

@@ -26,6 +26,9 @@ struct ProbeBoard {
     var isAskedForActiveTime = false
   }
 
+  /// More nodes than this are not asked: a cluster has five, a hostile catalog any number.
+  static let nodesMax = 64
+
   /// The pause between two probes of a node while an active one is known.
   let interval: Duration
   /// The pause while none is.
@@ -39,9 +42,11 @@ struct ProbeBoard {
     self.nodes = nodes.map { Node(node: $0) }
   }
 
-  /// Takes another list of nodes; what is known of those that stay is kept.
+  /// Takes another list of nodes, its first `nodesMax`; what is known of those that stay is kept.
   mutating func replace(_ list: [ActiveNode]) {
-    nodes = list.map { node in nodes.first { $0.node == node } ?? Node(node: node) }
+    nodes = list.prefix(Self.nodesMax).map { node in
+      nodes.first { $0.node == node } ?? Node(node: node)
+    }
   }
 
   /// Has every node asked now.
@@ -93,8 +98,9 @@ struct ProbeBoard {
     nodes[index].isAsked = false
     if state != .active { nodes[index].activeTime = nil }
     let pause = hasActive ? interval : min(interval, Self.hurriedInterval)
-    // Jitter of a tenth: redirectors that started together do not ask together for ever.
-    nodes[index].nextAt = now + pause * (0.9 + 0.2 * random)
+    // A quarter more or less: redirectors do not ask together, nor one redirector all nodes at once, so that a change
+    // is noticed at one node or another well within the interval.
+    nodes[index].nextAt = now + pause * (0.75 + 0.5 * random)
     if wasActive, state != .active {
       // Its successor may be there already.
       for other in nodes.indices where other != index { nodes[other].nextAt = now }
@@ -109,6 +115,11 @@ struct ProbeBoard {
     nodes[index].isAskedForActiveTime = false
     if nodes[index].state == .active { nodes[index].activeTime = activeTime }
     if case .active(let node) = verdict { incumbent = node.target }
+  }
+
+  /// Every node has been heard, or has failed to answer.
+  var isComplete: Bool {
+    nodes.allSatisfy { $0.state != .unknown && !$0.wantsActiveTime && !$0.isAskedForActiveTime }
   }
 
   private var hasActive: Bool { nodes.contains { $0.state == .active } }

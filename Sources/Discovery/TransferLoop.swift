@@ -6,6 +6,9 @@ final class TransferLoop {
   /// What became of a question.
   typealias Finished = (question: Question, result: Result<OutboundAnswer, OutboundFailure>)
 
+  /// The most idle connections that are kept.
+  static let connectionsMax = ProbeBoard.nodesMax + 1
+
   private let multi: UnsafeMutableRawPointer
   /// By the address of its handle.
   private var running: [UInt: Transfer] = [:]
@@ -13,6 +16,9 @@ final class TransferLoop {
   init() {
     guard let multi = unsafe curl_multi_init() else { fatalError("libcurl is out of memory") }
     unsafe self.multi = multi
+    // Else libcurl keeps four for each running transfer, and a fifth node would never find its connection again.
+    let code = unsafe ccurl_multi_set_long(multi, CURLMOPT_MAXCONNECTS, Self.connectionsMax)
+    precondition(code == CURLM_OK, "libcurl refuses an option it was built with")
   }
 
   deinit {
@@ -34,6 +40,7 @@ final class TransferLoop {
     for transfer in running.values where transfer.question == question { remove(transfer) }
   }
 
+  /// Gives up everything.
   func cancelAll() {
     for transfer in running.values { remove(transfer) }
   }
@@ -45,7 +52,9 @@ final class TransferLoop {
     perform()
     let early = takeFinished()
     if !early.isEmpty { return early }
-    let milliseconds = Int32(clamping: max(0, timeout.wholeMilliseconds))
+    // Rounded up, or the last fraction of a millisecond would be spent in turning round and round.
+    let milliseconds = Int32(
+      clamping: max(0, (timeout + .nanoseconds(999_999)).wholeMilliseconds))
     unsafe curl_multi_poll(multi, nil, 0, milliseconds, nil)
     perform()
     return takeFinished()

@@ -4,7 +4,8 @@ import HTTP1
 enum BodyDiscard {
   case none
   case length(UInt64)
-  case chunked(ChunkedDecoder, dataBytesLeft: UInt64)
+  /// What is counted is all that is read: chunks of one byte with long size lines are no way round the limit.
+  case chunked(ChunkedDecoder, bytesLeft: UInt64)
 
   enum Result {
     /// All of the bytes were the body's, and more is due.
@@ -22,7 +23,7 @@ enum BodyDiscard {
     case .length(let bytes): self = .length(bytes)
     case .chunked:
       self = .chunked(
-        ChunkedDecoder(limits: limits.message), dataBytesLeft: limits.discardBytesMax)
+        ChunkedDecoder(limits: limits.message), bytesLeft: limits.discardBytesMax)
     }
   }
 
@@ -44,12 +45,12 @@ enum BodyDiscard {
       return .finished(used: Int(left))
     case .chunked(var decoder, let left):
       switch decoder.decode(bytes) {
-      case .needsMore(let dataBytes):
-        guard UInt64(dataBytes) <= left else { return .tooLarge }
-        self = .chunked(decoder, dataBytesLeft: left - UInt64(dataBytes))
+      case .needsMore:
+        guard UInt64(bytes.count) <= left else { return .tooLarge }
+        self = .chunked(decoder, bytesLeft: left - UInt64(bytes.count))
         return .needsMore(used: bytes.count)
-      case .finished(let consumed, let dataBytes):
-        guard UInt64(dataBytes) <= left else { return .tooLarge }
+      case .finished(let consumed, _):
+        guard UInt64(consumed) <= left else { return .tooLarge }
         self = .none
         return .finished(used: consumed)
       case .failed(let error):

@@ -44,6 +44,10 @@ extension Connection {
     }
     switch result {
     case .incomplete(let needs):
+      if peerHasFinished {
+        close(worker, .endOfStream)
+        return .wait
+      }
       mayRead = false
       setLowWater(needs)
       return .wait

@@ -214,8 +214,9 @@ extension Connection {
 
   /// The head did not arrive in time: 408 (RFC 9110 §15.5.9).
   func refuseLateHead(_ worker: Worker) {
-    appendError(
-      ErrorResponse(status: 408, message: "the request head did not arrive in time"), worker)
+    var response = ErrorResponse(status: 408, message: "the request head did not arrive in time")
+    response.isHead = parser.method == .head
+    appendError(response, worker)
     enter(.writingResponse(then: .linger(.headTimeout)), worker)
     advance(on: worker)
   }

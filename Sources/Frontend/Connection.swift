@@ -50,7 +50,11 @@ final class Connection {
   /// Our FIN is on its way.
   var isWritingShutDown = false
 
-  private var interest: Interest = .read
+  /// The peer has shut down its side; known only in phases that ask for it.
+  var peerHasFinished = false
+
+  /// What its descriptor is registered for.
+  private(set) var interest: Interest
 
   init(
     slot: Int, token: UInt64, id: UInt64, listenerIndex: Int, peer: SocketAddress,
@@ -64,6 +68,7 @@ final class Connection {
     self.peer = peer
     transport = Transport(socket: socket)
     self.phase = phase
+    interest = Self.interest(of: phase)
     parser = RequestParser(limits: limits)
     phaseStart = now
     requestStart = now
@@ -142,9 +147,14 @@ final class Connection {
   }
 
   private var wantedInterest: Interest {
-    if transport.hasUnsentBytes { return .write }
-    return switch phase {
-    case .readingProxyHeader, .handshaking, .readingHead, .discardingBody, .lingering: .read
+    transport.hasUnsentBytes ? .write : Self.interest(of: phase)
+  }
+
+  private static func interest(of phase: ConnectionPhase) -> Interest {
+    switch phase {
+    // A part of a header stays in the kernel, where only the hangup tells that nothing more will come.
+    case .readingProxyHeader: [.read, .hangup]
+    case .handshaking, .readingHead, .discardingBody, .lingering: .read
     case .holding: .hangup
     case .writingResponse: .write
     case .closed: []

@@ -114,6 +114,7 @@ final class Worker {
       connection.close(self, .abandonedHold)
     } else {
       if event.isReadable { connection.mayRead = true }
+      if event.isHangup { connection.peerHasFinished = true }
       connection.advance(on: self)
     }
   }
@@ -200,7 +201,7 @@ final class Worker {
       return
     }
     do {
-      try watch(number, .read, token: token)
+      try watch(number, connection.interest, token: token)
       deadlines.set(slot, at: now + listener.firstTimeout(limits))
     } catch {
       log.error("a connection cannot be watched", metadata: ["reason": "\(error)"])

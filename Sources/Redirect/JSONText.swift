@@ -1,32 +1,39 @@
 /// A JSON object, written member by member (RFC 8259).
-struct JSONText {
-  private(set) var bytes: [UInt8] = []
+package struct JSONText {
+  /// What has been written so far.
+  package private(set) var bytes: [UInt8] = []
   private var isFirst = true
 
-  /// Opens an object or an array.
-  mutating func open(_ bracket: Unicode.Scalar, key: String? = nil) {
+  package init() {}
+
+  /// Opens an object (`{`) or an array (`[`), as the value of `key` where it stands in an object.
+  package mutating func open(_ bracket: Unicode.Scalar, key: String? = nil) {
     separate(key)
     bytes.append(UInt8(ascii: bracket))
     isFirst = true
   }
 
-  mutating func close(_ bracket: Unicode.Scalar) {
+  /// Closes it.
+  package mutating func close(_ bracket: Unicode.Scalar) {
     bytes.append(UInt8(ascii: bracket))
     isFirst = false
   }
 
-  mutating func member(_ key: String, _ value: String?) {
+  /// A string, or null.
+  package mutating func member(_ key: String, _ value: String?) {
     separate(key)
     guard let value else { return bytes.append(contentsOf: "null".utf8) }
     quote(value)
   }
 
-  mutating func member(_ key: String, _ value: Bool) {
+  /// true or false.
+  package mutating func member(_ key: String, _ value: Bool) {
     separate(key)
     bytes.append(contentsOf: (value ? "true" : "false").utf8)
   }
 
-  mutating func member(_ key: String, _ value: Int64?) {
+  /// A whole number, or null.
+  package mutating func member(_ key: String, _ value: Int64?) {
     separate(key)
     bytes.append(contentsOf: (value.map { "\($0)" } ?? "null").utf8)
   }

@@ -18,6 +18,8 @@ struct Configuration {
   let proxyProtocol: ProxyPolicy
   let adminAddress: SocketAddress?
   let discovery: DiscoveryConfiguration
+  /// How long health stays good while no node is active.
+  let healthGrace: Duration
   /// As given, for health; nil where no Consul is asked.
   let consulHostPort: String?
   let workers: Int
@@ -38,6 +40,8 @@ struct Configuration {
     adminAddress = try Self.adminAddress(listening)
     let source = try DiscoveryOptionsReader(options, environment: environment).read()
     discovery = source.configuration
+    healthGrace = try Duration(
+      option: "--health-grace", seconds: options.discovery.healthGrace, mayBeZero: true)
     consulHostPort = source.consulHostPort
     if tls != nil, !source.isHTTPS, !listening.allowDowngrade {
       throw StartupError(
@@ -46,7 +50,7 @@ struct Configuration {
           + "add --https (or https:// in --vault-addr), or --allow-downgrade to do it all the same")
     }
     workers = try Self.workers(listening.workers)
-    limits = try LimitsReader(options.limits).read(workers: workers)
+    limits = try LimitsReader(options).read(workers: workers)
     accessLog = try Self.accessLog(listening)
     logLevel = [.warning, .info, .debug][min(options.seed.verbose, 2)]
     isLogDisabled = options.seed.logDisable

@@ -40,16 +40,19 @@ struct DiscoveryOptionsReader {
       throw StartupError.usage(
         "CONSUL_HOST_PORT", "missing; name Consul's address, or nodes with --vault-addr")
     }
-    let scheme: RedirectTarget.Scheme = seed.https ? .https : .http
     let rules = SelectionRules(
-      mode: seed.checkid.map { .check(id: $0) } ?? .tag, activeTag: options.activeTag,
-      target: try targetRule(), scheme: scheme)
+      mode: try selectionMode(), activeTag: options.activeTag, target: try targetRule(),
+      scheme: seed.https ? .https : .http)
     let source = try ConsulSource(
-      access: ConsulAccess(address: seed.consulHostPort, environment: environment),
-      service: options.service, rules: rules, pollInterval: try pollInterval())
+      access: ConsulAccess(
+        address: seed.consulHostPort, datacenter: options.datacenter, namespace: options.namespace,
+        partition: options.partition, environment: environment),
+      service: options.service, rules: rules,
+      pollInterval: try seconds("--poll-interval", seed.pollInterval),
+      verification: try verification())
     return Source(
-      configuration: DiscoveryConfiguration(source: .consul(source), version: Version.number),
-      consulHostPort: address, isHTTPS: scheme == .https)
+      configuration: try configuration(.consul(source)), consulHostPort: address,
+      isHTTPS: rules.sendsToHTTPS)
   }
 
   private func readVault() throws -> Source {
@@ -57,32 +60,92 @@ struct DiscoveryOptionsReader {
       throw StartupError.usage(
         "--vault-addr", "asks no Consul: leave CONSUL_HOST_PORT out, or --vault-addr")
     }
+    if options.verifyTarget {
+      throw StartupError.usage("--verify-target", "--vault-addr asks every node itself already")
+    }
     let addresses = try options.vaultAddr.map { try VaultAddress($0) }
+    let settings = try probeSettings()
     let source = try ProbeSource(
-      addresses: addresses,
-      security: .vault(environment: environment, authorityFile: options.vaultCacert))
+      addresses: addresses, security: settings.security, interval: settings.interval,
+      timeout: settings.timeout)
     return Source(
-      configuration: DiscoveryConfiguration(source: .vault(source), version: Version.number),
-      consulHostPort: nil, isHTTPS: addresses.allSatisfy { $0.target.scheme == .https })
+      configuration: try configuration(.vault(source)), consulHostPort: nil,
+      isHTTPS: addresses.allSatisfy { $0.target.scheme == .https })
   }
 
-  private func targetRule() throws(StartupError) -> TargetRule {
+  private func configuration(_ source: DiscoveryConfiguration.Source) throws
+    -> DiscoveryConfiguration
+  {
+    let patterns = try options.allowTarget.map { try TargetPattern($0) }
+    return DiscoveryConfiguration(
+      source: source, staleLimit: try seconds("--stale-limit", options.staleLimit, mayBeZero: true),
+      targets: TargetGuard(
+        allowed: patterns.isEmpty ? nil : patterns, localHosts: LocalHosts.current()),
+      version: Version.number)
+  }
+
+  /// `-C` alone means the check, as it did in 0.1.
+  private func selectionMode() throws(StartupError) -> SelectionMode {
+    switch options.select {
+    case nil: return seed.checkid.map { .check(id: $0) } ?? .auto(id: nil)
+    case "auto": return .auto(id: seed.checkid)
+    case "check": return .check(id: seed.checkid)
+    case "tag":
+      if seed.checkid == nil { return .tag }
+      throw .usage("--select", "tag and --checkid contradict each other")
+    case let other?: throw .usage("--select", "`\(other)` is not auto, tag or check")
+    }
+  }
+
+  private func targetRule() throws -> TargetRule {
+    if let template = options.targetTemplate {
+      guard options.target == nil, !seed.ip else {
+        throw StartupError.usage("--target-template", "takes the place of --target and --ip")
+      }
+      return .template(try TargetTemplate(template))
+    }
     switch options.target {
     case nil: return seed.ip ? .ip : .node
-    case _? where seed.ip: throw .usage("--target", "says the same as --ip or contradicts it")
+    case _? where seed.ip:
+      throw StartupError.usage("--target", "says the same as --ip or contradicts it")
     case "node": return .node
     case "ip": return .ip
     case "service": return .service
-    case let other?: throw .usage("--target", "`\(other)` is not node, ip or service")
+    case "wan": return .wan
+    case "lan": return .lan
+    case let other?:
+      throw StartupError.usage("--target", "`\(other)` is not node, ip, service, wan or lan")
     }
   }
 
-  private func pollInterval() throws(StartupError) -> Duration {
-    guard seed.pollInterval >= 0.05, seed.pollInterval <= 86_400 else {
-      throw .usage(
-        "--poll-interval", "\(seed.pollInterval) is not a number of seconds from 0.05 to 86400")
+  private func verification() throws -> ProbeSettings? {
+    options.verifyTarget ? try probeSettings() : nil
+  }
+
+  private func probeSettings() throws -> ProbeSettings {
+    ProbeSettings(
+      security: try .vault(environment: environment, authorityFile: options.vaultCacert),
+      interval: try seconds("--probe-interval", options.probeInterval),
+      timeout: try seconds("--probe-timeout", options.probeTimeout))
+  }
+
+  private func seconds(
+    _ option: String, _ value: Double, mayBeZero: Bool = false
+  ) throws(StartupError) -> Duration {
+    try Duration(option: option, seconds: value, mayBeZero: mayBeZero)
+  }
+}
+
+extension Duration {
+  /// A number of seconds from an option, fractions allowed.
+  ///
+  /// - Throws: wrong use, naming the option.
+  init(option: String, seconds: Double, mayBeZero: Bool = false) throws(StartupError) {
+    guard (seconds >= 0.05 && seconds <= 86_400) || (mayBeZero && seconds == 0) else {
+      let zero = mayBeZero ? "0, or " : ""
+      throw .usage(option, "\(seconds) is not \(zero)a number of seconds from 0.05 to 86400")
     }
-    return .milliseconds(Int64(seed.pollInterval * 1000))
+    self = .milliseconds(Int64(seconds * 1000))
   }
 }
 

@@ -7,9 +7,11 @@ struct LimitsReader {
   private static let descriptorsReserved = 32
 
   private let options: LimitOptions
+  private let discovery: DiscoveryOptions
 
-  init(_ options: LimitOptions) {
-    self.options = options
+  init(_ options: Options) {
+    self.options = options.limits
+    discovery = options.discovery
   }
 
   /// - Throws: wrong use, naming the option.
@@ -32,6 +34,8 @@ struct LimitsReader {
     limits.writeTimeout = try seconds("--write-timeout", options.writeTimeout)
     limits.lingerTimeout = try seconds("--linger-timeout", options.lingerTimeout)
     limits.drainTimeout = try seconds("--shutdown-timeout", options.shutdownTimeout)
+    limits.holdTimeout = try seconds("--hold", discovery.hold, mayBeZero: true)
+    limits.heldMax = try number("--hold-max", discovery.holdMax, 1...1_000_000)
     limits.connectionsMax = try connectionsMax(workers: workers)
     return limits
   }
@@ -58,10 +62,9 @@ struct LimitsReader {
     return value
   }
 
-  private func seconds(_ option: String, _ value: Double) throws(StartupError) -> Duration {
-    guard value >= 0.05, value <= 86_400 else {
-      throw .usage(option, "\(value) is not a number of seconds from 0.05 to 86400")
-    }
-    return Duration(decimalSeconds: value)
+  private func seconds(
+    _ option: String, _ value: Double, mayBeZero: Bool = false
+  ) throws(StartupError) -> Duration {
+    try Duration(option: option, seconds: value, mayBeZero: mayBeZero)
   }
 }

@@ -46,7 +46,7 @@ struct ListenerFactory {
     let log = self.log
     let settings = RedirectSettings(
       version: Version.number, sourceURL: Version.sourceURL,
-      consulHostPort: configuration.consulHostPort,
+      consulHostPort: configuration.consulHostPort, healthGrace: configuration.healthGrace,
       reportLoop: { node in
         log.warning(
           "request refused: its Host is the active node itself, a redirect would be a loop",

@@ -1,11 +1,14 @@
 import Glibc
 import Sys
+import TLS
 
 /// The program: options, configuration, supervisor, exit code.
 @main
 struct Main {
   static func main() {
     let arguments = Array(CommandLine.arguments.dropFirst())
+    // First of all: libcurl would start it otherwise, with an exit handler.
+    startOpenSSL()
     do {
       let environment = processEnvironment()
       switch try Options.parse(arguments, environment: environment) {
@@ -15,6 +18,10 @@ struct Main {
         let check = ConfigurationCheck(options, environment: environment)
         print(check.report)
         exit(check.exitCode.rawValue)
+      case .printTarget(let options):
+        let report = try TargetReport(options, environment: environment)
+        print(report.text, terminator: "")
+        exit(report.exitCode.rawValue)
       case .run(let options):
         let configuration = try Configuration(options, environment: environment)
         let exitCode = try Supervisor(configuration).run()

@@ -14,6 +14,8 @@ struct Options: ParsableCommand {
     case show(String)
     /// Judge these options and the files they name, and leave.
     case check(Options)
+    /// Ask once which node is active, and leave.
+    case printTarget(Options)
     case run(Options)
   }
 
@@ -27,7 +29,8 @@ struct Options: ParsableCommand {
     do {
       let options = try parse(defaults + arguments)
       if options.seed.version { return .show(Version.text) }
-      return options.tls.checkConfig ? .check(options) : .run(options)
+      if options.tls.checkConfig { return .check(options) }
+      return options.discovery.printTarget ? .printTarget(options) : .run(options)
     } catch {
       if exitCode(for: error) == .success { return .show(fullMessage(for: error)) }
       throw StartupError(exitCode: .usage, message: message(for: error))
@@ -197,9 +200,35 @@ struct DiscoveryOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Where Consul's nodes are sent to: node (its name), ip, or service (Service.Address).",
-      valueName: "node|ip|service"))
+      "How the active node is told: tag, check, or auto (the check only where Vault sets no tags).",
+      valueName: "auto|tag|check"))
+  var select: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Where clients are sent: node (its name), ip, service (Service.Address), wan or lan.",
+      valueName: "address"))
   var target: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Where clients are sent, as 'https://{node}.vault.example.com:{port}'.", valueName: "url"))
+  var targetTemplate: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Redirect to such hosts only: a name with * and ?, or a CIDR block; repeatable.",
+      valueName: "host|cidr"))
+  var allowTarget: [String] = []
+
+  @Option(help: ArgumentHelp("Consul's datacenter.", valueName: "name"))
+  var datacenter: String?
+
+  @Option(help: ArgumentHelp("Consul's namespace.", valueName: "name"))
+  var namespace: String?
+
+  @Option(help: ArgumentHelp("Consul's admin partition.", valueName: "name"))
+  var partition: String?
 
   @Option(
     help: ArgumentHelp(
@@ -208,6 +237,43 @@ struct DiscoveryOptions: ParsableArguments {
 
   @Option(help: ArgumentHelp("PEM file with the CAs of --vault-addr.", valueName: "file"))
   var vaultCacert: String?
+
+  @Option(help: ArgumentHelp("Between two probes of a node.", valueName: "seconds"))
+  var probeInterval = 1.0
+
+  @Option(help: ArgumentHelp("For one probe.", valueName: "seconds"))
+  var probeTimeout = 2.0
+
+  @Flag(
+    help: "Ask once, print the nodes and the target, and leave: exit 0, or 69 where there is none.")
+  var printTarget = false
+
+  @Flag(help: "Print that as JSON.")
+  var json = false
+
+  @Flag(
+    help: "Adopt a node of Consul's only when it says itself, over verified TLS, that it is active."
+  )
+  var verifyTarget = false
+
+  @Option(
+    help: ArgumentHelp(
+      "How long the last node serves while nobody answers; 0: for ever.", valueName: "seconds"))
+  var staleLimit = 300.0
+
+  @Option(
+    help: ArgumentHelp(
+      "How long a request waits for an active node before it gets 503.", valueName: "seconds"))
+  var hold = 0.0
+
+  @Option(help: ArgumentHelp("Requests that wait at once.", valueName: "number"))
+  var holdMax = 1024
+
+  @Option(
+    help: ArgumentHelp(
+      "How long health stays 200 without an active node, once there was one.", valueName: "seconds")
+  )
+  var healthGrace = 15.0
 }
 
 /// Every limit and deadline of the connection side.

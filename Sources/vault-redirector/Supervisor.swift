@@ -41,8 +41,6 @@ final class Supervisor {
     cell = ActiveNodeCell(
       status: DiscoveryStatus(source: configuration.consulHostPort == nil ? .probe : .consul),
       time: .system)
-    watcher = ActiveNodeWatcher(configuration.discovery, cell: cell, log: log)
-
     let metrics = MetricsRegistry()
     rotation = try configuration.tls.map { [log] (tls) throws(StartupError) in
       try CredentialRotation(
@@ -51,6 +49,10 @@ final class Supervisor {
     let listeners = try ListenerFactory(
       configuration, cell: cell, tls: rotation?.contexts, metrics: metrics, log: log
     ).listeners()
+    var discovery = configuration.discovery
+    discovery.targets.listeners = listeners.map(\.socket.address)
+    watcher = ActiveNodeWatcher(discovery, cell: cell, log: log)
+    watcher.register(in: metrics)
     let frontend = FrontendConfiguration(
       listeners: listeners, workers: configuration.workers, limits: configuration.limits,
       accessLog: configuration.accessLog, server: "vault-redirector/\(Version.number)", log: log,

@@ -83,7 +83,7 @@ struct PacingTests {
     // Half of nothing, of 250 ms, of 500 ms: `random` is 0.5.
     #expect(fixture.clock.now.monotonic - .seconds(1000) == .milliseconds(375))
     #expect(fixture.node == "a")
-    #expect(fixture.logged.lines(containing: "does not answer").count == 4)
+    #expect(fixture.logged.lines(containing: "consul does not answer").count == 4)
     #expect(fixture.logged.lines(containing: "warning consul does not answer").count == 1)
     try fixture.consul(consulAnswer(entry("a")))
     #expect(fixture.logged.lines(containing: "consul answers again").count == 1)

@@ -77,12 +77,16 @@ final class WatchFixture {
   static func consul(
     address: String = "127.0.0.1:8500", rules: SelectionRules = SelectionRules(),
     environment: [String: String] = [:], staleLimit: Duration = .seconds(300),
-    pollInterval: Duration = .seconds(5)
+    pollInterval: Duration = .seconds(5), targets: TargetGuard = TargetGuard(),
+    verifies: Bool = false
   ) throws -> WatchFixture {
     let access = try ConsulAccess(address: address, environment: Environment(environment))
-    let source = try ConsulSource(access: access, rules: rules, pollInterval: pollInterval)
+    let source = try ConsulSource(
+      access: access, rules: rules, pollInterval: pollInterval,
+      verification: verifies ? ProbeSettings(security: OutboundSecurity()) : nil)
     return WatchFixture(
-      DiscoveryConfiguration(source: .consul(source), staleLimit: staleLimit, version: "1.2.3"))
+      DiscoveryConfiguration(
+        source: .consul(source), staleLimit: staleLimit, targets: targets, version: "1.2.3"))
   }
 
   static func probes(_ hosts: [String], staleLimit: Duration = .seconds(300)) throws -> WatchFixture
@@ -99,12 +103,23 @@ final class WatchFixture {
   var status: DiscoveryStatus { cell.load().status }
 
   /// The questions that are due now.
-  func due() -> [(question: Question, request: OutboundRequest)] { watch.due(now: clock.now) }
+  func due() -> [(question: Question, request: OutboundRequest)] {
+    let asked = watch.due(now: clock.now)
+    for (question, request) in asked where question == .consul { query = request }
+    return asked
+  }
+
+  /// The query that is out to Consul.
+  private var query: OutboundRequest?
 
   /// Moves the clock until the watch wants something, and gives the request to Consul.
   func nextQuery() throws -> OutboundRequest {
     for _ in 0..<10 {
-      if let asked = due().first(where: { $0.question == .consul }) { return asked.request }
+      _ = due()
+      if let query {
+        self.query = nil
+        return query
+      }
       let next = try #require(watch.nextAt)
       clock.advance(by: max(.zero, next - clock.now.monotonic))
     }
@@ -127,6 +142,17 @@ final class WatchFixture {
     watch.take(
       .failure(OutboundFailure(kind: .unreachable, reason: reason)), to: .consul, now: clock.now)
     return request
+  }
+
+  /// Has every probe that is due answered: with a status, or not at all where there is none for its host.
+  func probes(_ states: [String: Int]) {
+    for (question, _) in due() {
+      guard case .probe(.health(let target)) = question else { continue }
+      let result: Result<OutboundAnswer, OutboundFailure> =
+        states[target.host].map { .success(OutboundAnswer(status: $0)) }
+        ?? .failure(OutboundFailure(kind: .unreachable, reason: "refused"))
+      watch.take(result, to: question, now: clock.now)
+    }
   }
 
   func probe(_ index: Int, _ status: Int?) {

@@ -31,11 +31,16 @@ struct BodyDiscardTests {
 
   @Test func aChunkedBodyOverTheLimitIsNotReadToItsEnd() {
     var limits = FrontendLimits()
-    limits.discardBytesMax = 4
+    limits.discardBytesMax = 12
     var body = BodyDiscard(.chunked, limits: limits)
-    let bytes = Array("5\r\nabcde".utf8)
-    guard case .tooLarge = body.discard(bytes.span) else {
-      Issue.record("five bytes are more than four")
+    let bytes = Array("1\r\na\r\n".utf8)
+    guard case .needsMore(used: 6) = body.discard(bytes.span) else {
+      Issue.record("six bytes are fewer than twelve")
+      return
+    }
+    let more = Array("1;extension\r\nb".utf8)
+    guard case .tooLarge = body.discard(more.span) else {
+      Issue.record("size lines count as well")
       return
     }
   }

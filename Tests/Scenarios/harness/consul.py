@@ -9,7 +9,7 @@ In a test:
         consul.hang(); consul.reset(); consul.refuse(); consul.huge(); consul.nested(); consul.gzip()
         consul.requests[-1].fields["x-consul-token"]
 
-As a program it prints `127.0.0.1:PORT` and reads the same words from standard input, one command a line
+As a program (`python3 -m harness.consul` in Tests/Scenarios) it prints `127.0.0.1:PORT` and reads the same words from standard input, one command a line
 (`replay FILE`, `fail_with FILE`, `hang`, `answer`, …); it ends with its input.
 """
 
@@ -161,15 +161,25 @@ class StandInConsul:
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
 
+    @property
+    def index(self) -> int:
+        with self._changed:
+            return self._index
+
     # What is answered
 
-    def set(self, entries: list[dict] | bytes, index: int | None = None, **fields: str):
-        """A new answer; the index goes up by one unless it is given. Blocked queries return at once."""
+    def set(self, entries: list[dict] | bytes, index: int | None = None, **fields: str | None):
+        """A new answer; the index goes up by one unless it is given. Blocked queries return at once.
+
+        A field given (`X_Consul_Index="x"`) takes the place of Consul's own; None leaves it out.
+        """
         body = entries if isinstance(entries, bytes) else json.dumps(entries).encode()
+        given = {name.replace("_", "-"): value for name, value in fields.items()}
         with self._changed:
             self._index = self._index + 1 if index is None else index
-            extra = tuple((name.replace("_", "-"), value) for name, value in fields.items())
-            self._publish(Answer(200, self._fields(self._index) + extra, body))
+            merged = {**dict(self._fields(self._index)), **given}
+            kept = tuple((name, value) for name, value in merged.items() if value is not None)
+            self._publish(Answer(200, kept, body))
 
     def replay(self, path: str | pathlib.Path):
         """A recorded answer with its index."""
@@ -205,17 +215,24 @@ class StandInConsul:
         """Queries get half an answer and the end of the connection."""
         self._set_fault(lambda handler: handler.send_half(reset=False))
 
+    def body(self, body: bytes):
+        """Queries get this body, with status 200 and an index."""
+        with self._changed:
+            fields = self._fields(self._index)
+        answer = Answer(200, fields, body)
+        self._set_fault(lambda handler: handler.send(answer))
+
     def huge(self, size: int = 50 << 20):
         """Queries get a body of `size` bytes."""
-        self._body(b"[" + b" " * (size - 2) + b"]")
+        self.body(b"[" + b" " * (size - 2) + b"]")
 
     def nested(self, depth: int = 10_000):
         """Queries get arrays in arrays."""
-        self._body(b"[" * depth + b"]" * depth)
+        self.body(b"[" * depth + b"]" * depth)
 
     def html(self):
         """Queries get a page, with status 200."""
-        self._body(b"<html><body>It works!</body></html>")
+        self.body(b"<html><body>It works!</body></html>")
 
     def gzip(self):
         """Queries get the last answer compressed, though nobody asked for it."""
@@ -243,12 +260,6 @@ class StandInConsul:
             ("X-Consul-Lastcontact", "0"),
         )
 
-    def _body(self, body: bytes):
-        with self._changed:
-            fields = self._fields(self._index)
-        answer = Answer(200, fields, body)
-        self._set_fault(lambda handler: handler.send(answer))
-
     def _publish(self, answer: Answer):
         self._answer, self._fault = answer, None
         self._epoch += 1
@@ -271,6 +282,8 @@ class StandInConsul:
                 connection, _ = listener.accept()
             except OSError:
                 return
+            # As Go does: else the body waits 40 ms for the acknowledgement of the head.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._changed:
                 self._count += 1
                 number = self._count

@@ -1,0 +1,149 @@
+package import Redirect
+package import Telemetry
+
+/// What discovery sees when it asks once, for a person or a script: every node, and which one is chosen and why.
+package struct NodeTable: Equatable, Sendable {
+  /// One node.
+  package struct Row: Equatable, Sendable {
+    package let name: String
+    /// `host:port`, or `-` where there is no usable one.
+    package let address: String
+    /// What it is by Consul's tags and checks, or by its own word.
+    package let role: String
+    /// Consul's checks, those that do not pass by name.
+    package let checks: String
+    /// Why it is chosen, or why not.
+    package let verdict: String
+    package let isChosen: Bool
+  }
+
+  package let rows: [Row]
+  /// Where clients would be sent, as `https://host:port`; nil where there is no such place.
+  package let target: String?
+  /// Why there is no target; nil where there is one.
+  package let reason: String?
+
+  /// For a terminal: a table, and the target or the reason on the last line.
+  package var text: String {
+    let header = ["NODE", "ADDRESS", "ROLE", "CHECKS", "VERDICT"]
+    let cells = rows.map { row in
+      [row.name, row.address, row.role, row.checks, row.verdict].map { sanitized($0) }
+    }
+    let lines = [header] + cells
+    let widths = header.indices.map { column in lines.map { $0[column].utf8.count }.max() ?? 0 }
+    var text = ""
+    for line in lines where !rows.isEmpty {
+      for (cell, width) in zip(line.dropLast(), widths) {
+        text += cell + String(repeating: " ", count: width + 2 - cell.utf8.count)
+      }
+      text += (line.last ?? "") + "\n"
+    }
+    if let target { return text + "target: \(target)\n" }
+    return text + "no target: \(reason ?? "")\n"
+  }
+
+  /// For a program: one JSON object on one line.
+  package var json: String {
+    var json = JSONText()
+    json.open("{")
+    json.member("target", target)
+    json.member("reason", reason)
+    json.open("[", key: "nodes")
+    for row in rows {
+      json.open("{")
+      json.member("name", row.name)
+      json.member("address", row.address == "-" ? nil : row.address)
+      json.member("role", row.role)
+      json.member("checks", row.checks)
+      json.member("verdict", row.verdict)
+      json.member("chosen", row.isChosen)
+      json.close("}")
+    }
+    json.close("]")
+    json.close("}")
+    return String(decoding: json.bytes, as: UTF8.self) + "\n"
+  }
+}
+
+extension NodeTable {
+  /// Asks every source once, on the calling thread, until all have answered or failed, or `timeLimit` is over.
+  package static func ask(
+    _ configuration: DiscoveryConfiguration, log: Log, timeLimit: Duration = .seconds(15),
+    time: TimeSource = .system
+  ) -> NodeTable {
+    CurlLibrary.prepare()
+    let cell = ActiveNodeCell(status: DiscoveryStatus(source: .consul), time: time)
+    let watch = NodeWatch(configuration, cell: cell, log: log, metrics: DiscoveryMetrics()) {
+      Double.random(in: 0..<1)
+    }
+    let loop = TransferLoop()
+    let deadline = time.now().monotonic + timeLimit
+    while !watch.hasAskedAll {
+      let now = time.now()
+      guard now.monotonic < deadline else { break }
+      for (question, request) in watch.due(now: now) { loop.start(request, for: question) }
+      let next = min(watch.nextAt ?? deadline, deadline)
+      for (question, result) in loop.turn(timeout: next - now.monotonic) {
+        watch.take(result, to: question, now: time.now())
+      }
+    }
+    loop.cancelAll()
+    return NodeTable(watch)
+  }
+
+  /// What `watch` knows.
+  init(_ watch: NodeWatch) {
+    let chosen = watch.report.published
+    target = chosen?.target.origin
+    if let selection = watch.selection {
+      rows = selection.verdicts.map { Row($0, board: watch.board, chosen: chosen) }
+    } else {
+      rows = (watch.board?.nodes ?? []).map { Row($0, chosen: chosen) }
+    }
+    guard chosen == nil else {
+      reason = nil
+      return
+    }
+    reason =
+      watch.report.status.lastError ?? watch.selection?.forbidden.first
+      ?? (rows.isEmpty ? "the service has no instance" : "no node is active")
+  }
+}
+
+extension NodeTable.Row {
+  fileprivate init(_ verdict: NodeVerdict, board: ProbeBoard?, chosen: ActiveNode?) {
+    let own = verdict.target.flatMap { board?.state(of: $0) }
+    name = verdict.name
+    address = verdict.target?.authority ?? "-"
+    role = own.map { "\(verdict.role), says \($0.name)" } ?? verdict.role
+    let failing = verdict.checks.filter { $0.status != "passing" }
+    checks =
+      failing.isEmpty
+      ? "\(verdict.checks.count) passing"
+      : failing.map { "\($0.id) \($0.status)" }.joined(separator: ", ")
+    isChosen = chosen != nil && chosen == verdict.node
+    let isCandidate = verdict.outcome == .chosen || verdict.outcome == .outranked
+    self.verdict =
+      switch verdict.outcome {
+      case _ where isChosen && own == .active: "chosen: it says itself that it is active"
+      case .chosen where isChosen: "chosen: the newest registration of those that could be"
+      case _ where isChosen: "chosen"
+      case .refused(let reason), .forbidden(let reason): "no: \(reason)"
+      case _ where isCandidate && own != nil: "no: it does not say itself that it is active"
+      default: "no: another registration is newer"
+      }
+  }
+
+  fileprivate init(_ node: ProbeBoard.Node, chosen: ActiveNode?) {
+    name = node.node.name
+    address = node.node.target.authority
+    role = node.state.name
+    checks = "-"
+    isChosen = node.node == chosen
+    verdict =
+      switch node.state {
+      case .active: isChosen ? "chosen: it says itself that it is active" : "no: another is active"
+      default: "no: \(node.state.text)"
+      }
+  }
+}
