@@ -84,3 +84,28 @@ def test_under_load(serving, certificates, round_):
     for client in clients:
         client.join(60)
         assert client.failure is None
+
+
+@pytest.mark.parametrize("round_", range(10))
+def test_received_while_nobody_could_look(serving, certificates, round_):
+    tls = certificates.client_context() if round_ % 2 else None
+    run = serving("--workers", str(1 + round_ % 2), tls=bool(tls))
+    known = [Connection(run.port, tls=tls, seconds=60) for _ in range(10)]
+    for connection in known:
+        connection.request("GET", "/first")
+
+    # Stopped, it receives everything before the signal, and sees all of it at once afterwards.
+    run.signal(signal.SIGSTOP)
+    fresh = [Connection(run.port, seconds=60) for _ in range(0 if tls else 10)]
+    body = b"PUT /v1/received HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
+    for connection in known + fresh:
+        connection.send(REQUEST + body + 3 * REQUEST)
+    run.signal(signal.SIGTERM)
+    run.signal(signal.SIGCONT)
+
+    for connection in known + fresh:
+        answers = [connection.response() for _ in range(5)]
+        assert [answer.status for answer in answers] == [307] * 5
+        assert connection.read_to_end() == b""
+        connection.socket.close()
+    assert run.wait(60) == 0
