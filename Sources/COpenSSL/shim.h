@@ -1,4 +1,5 @@
-// OpenSSL for Swift: its headers, and under `copenssl_` names what they define as macros, which Swift cannot see.
+// OpenSSL for Swift: its headers, and under `copenssl_` names what they define as macros, which
+// Swift cannot see.
 #ifndef COPENSSL_SHIM_H
 #define COPENSSL_SHIM_H
 
@@ -24,7 +25,8 @@ static inline int copenssl_set_groups(SSL_CTX *context, const char *list) {
   return (int)SSL_CTX_set1_groups_list(context, list);
 }
 
-/// How every connection of this server behaves, whatever the policy; each choice is explained where it is called.
+/// How every connection of this server behaves, whatever the policy; each choice is explained where
+/// this is called.
 static inline void copenssl_set_behaviour(SSL_CTX *context) {
   SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
                                    SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_CIPHER_SERVER_PREFERENCE |
@@ -38,7 +40,7 @@ static inline void copenssl_set_behaviour(SSL_CTX *context) {
 /// Puts an error of ours (`ERR_LIB_USER`, `reason`) in this thread's queue.
 static inline void copenssl_raise(int reason) { ERR_raise(ERR_LIB_USER, reason); }
 
-/// The number under which contexts keep an object of ours; `release` is called when a context is freed.
+/// The number under which contexts keep an object of ours; `release` is called when one is freed.
 static inline int copenssl_context_index(CRYPTO_EX_free *release) {
   return SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, release);
 }

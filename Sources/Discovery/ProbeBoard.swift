@@ -98,8 +98,9 @@ struct ProbeBoard {
     nodes[index].isAsked = false
     if state != .active { nodes[index].activeTime = nil }
     let pause = hasActive ? interval : min(interval, Self.hurriedInterval)
-    // Jitter of a tenth: redirectors that started together do not ask together for ever.
-    nodes[index].nextAt = now + pause * (0.9 + 0.2 * random)
+    // A quarter more or less: redirectors do not ask together, nor one redirector all nodes at once, so that a change
+    // is noticed at one node or another well within the interval.
+    nodes[index].nextAt = now + pause * (0.75 + 0.5 * random)
     if wasActive, state != .active {
       // Its successor may be there already.
       for other in nodes.indices where other != index { nodes[other].nextAt = now }

@@ -61,7 +61,7 @@ extension Connection {
       proxy.client = header.source
       proxy.vpcEndpointID = header.vpcEndpointID
       proxy.isLocal = header.command != .proxy
-      if let client = proxy.client, !worker.admit(client, instead: peer) {
+      guard worker.admit(self) else {
         close(worker, .addressLimit)
         return .wait
       }
@@ -85,8 +85,7 @@ extension Connection {
   /// Takes the TLS handshake as far as it goes.
   func handshake(_ worker: Worker) -> Step {
     guard mayRead else { return .wait }
-    let isFirstStep = transport.session == nil
-    if isFirstStep, !beginSession(worker) {
+    if transport.session == nil, !beginSession(worker) {
       close(worker, .handshakeFailed)
       return .wait
     }
@@ -101,7 +100,8 @@ extension Connection {
     case .wantsRead, nil:
       return .wait
     case .closed:
-      close(worker, isFirstStep ? .noData : .endOfStream)
+      // Whether the first step or the PROXY header came before: no request was begun.
+      close(worker, .noData)
       return .wait
     case .failed(let failure):
       worker.countHandshakeFailure(failure, self)

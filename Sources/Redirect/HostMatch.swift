@@ -1,5 +1,7 @@
 /// Tells whether a request's `Host` names the redirect target itself (RFC 9110 §7.2): then the redirect would come back.
-struct HostMatch {
+///
+/// Not copyable, lest a copy is made for each use.
+struct HostMatch: ~Copyable {
   /// `host:port` in lower case; empty where nothing matches.
   private var authority = InlineArray<264, UInt8>(repeating: 0)
   private var count = 0

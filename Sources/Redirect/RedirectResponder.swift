@@ -13,10 +13,14 @@ package final class RedirectResponder: Responder {
   // Everything below belongs to `version`.
   private var version: UInt64 = 0
   private var node: ActiveNode?
+  /// Beside `node`, which is not touched for a request: looking at it takes a reference.
+  private var hasNode = false
+  // Unchecked: one thread uses both, and what is called while one is read writes to neither; the check would be
+  // the only call into the runtime that a request makes.
   /// From the end of `Date` to the target within `Location`.
-  private var redirectHead = RenderedText()
+  @exclusivity(unchecked) private var redirectHead = RenderedText()
   /// What `Host` says in a request that has come back to where we would send it.
-  private var loopHost = HostMatch(nil)
+  @exclusivity(unchecked) private var loopHost = HostMatch(nil)
   private var hasReportedLoop = false
 
   private var lastAnswerRedirected = false
@@ -44,17 +48,17 @@ package final class RedirectResponder: Responder {
     if isHealthPath(head.target, in: bytes) {
       return answerHealth(head, context: context, into: &output)
     }
-    guard node != nil else {
+    guard hasNode else {
       if context.mayHold { return .hold }
       return answer(.noActiveNode, to: head, context: context, into: &output)
     }
-    if let host = head.host, loopHost.matches(bytes.extracting(host)) {
+    if let host = head.host, unsafe loopHost.matches(bytes.extracting(host)) {
       return answerLoop(head, context: context, into: &output)
     }
     lastAnswerRedirected = true
     output.append("HTTP/1.1 307 Temporary Redirect\r\nDate: ")
     output.append(context.date)
-    redirectHead.append(to: &output)
+    unsafe redirectHead.append(to: &output)
     if head.target.needsSlash { output.append("/") }
     output.append(contentsOf: bytes.extracting(head.target.range))
     output.append("\r\n")
@@ -65,10 +69,11 @@ package final class RedirectResponder: Responder {
   private func adopt(_ published: UInt64) {
     version = published
     node = cell.node(of: published)
-    loopHost = HostMatch(node?.target)
+    hasNode = node != nil
+    unsafe loopHost = HostMatch(node?.target)
     hasReportedLoop = false
     guard let target = node?.target else { return }
-    redirectHead = RenderedText(
+    unsafe redirectHead = RenderedText(
       "\r\nServer: vault-redirector/\(settings.version)\r\nCache-Control: no-store\r\n"
         + "Content-Length: 0\r\nLocation: \(target.origin)")
   }
@@ -129,12 +134,11 @@ package final class RedirectResponder: Responder {
   private func appendConnection(
     _ head: RequestHead, context: ResponseContext, to output: inout OutputSpan<UInt8>
   ) {
-    if !context.keepsAlive {
-      output.append("Connection: close\r\n\r\n")
-    } else if head.version == .http10 {
-      output.append("Connection: keep-alive\r\n\r\n")
-    } else {
-      output.append("\r\n")
+    // A switch: `==` of an enum of another module is a call through its conformance.
+    switch (context.keepsAlive, head.version) {
+    case (false, _): output.append("Connection: close\r\n\r\n")
+    case (true, .http10): output.append("Connection: keep-alive\r\n\r\n")
+    case (true, .http11): output.append("\r\n")
     }
   }
 }

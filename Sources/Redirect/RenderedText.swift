@@ -1,8 +1,8 @@
 import HTTP1
 
 /// A short text that is rendered seldom and appended often: it lies inside its owner, so that appending
-/// touches no reference count.
-struct RenderedText {
+/// touches no reference count. Not copyable, lest a copy of all its room is made for each use.
+struct RenderedText: ~Copyable {
   static let bytesMax = 768
 
   private var storage = InlineArray<768, UInt8>(repeating: 0)

@@ -2,7 +2,8 @@ import COpenSSL
 
 /// The certificates of one file, in its order; at least one.
 ///
-/// `@unchecked` is right because a certificate is only read once it is parsed, and counted atomically by OpenSSL.
+/// `@unchecked` is right because a certificate is only read once it is parsed, and counted
+/// atomically by OpenSSL.
 @safe
 final class CertificateChain: @unchecked Sendable {
   /// Valid as long as this object is; whoever keeps one longer counts it up.
@@ -44,8 +45,8 @@ final class CertificateChain: @unchecked Sendable {
 
   /// The first certificate that is not followed by its issuer and should be.
   ///
-  /// A root needs none, nor does the last of several, whose issuer is a root that clients have. A leaf alone does:
-  /// few authorities do without an intermediate.
+  /// A root needs none, nor does the last of several, whose issuer is a root that clients have. A
+  /// leaf alone does: few authorities do without an intermediate.
   private func brokenLink(_ facts: [CertificateFacts], path: String) -> TLSFinding? {
     for index in facts.indices where index == 0 || index + 1 < facts.count {
       // All pointers are valid as long as this object is.
@@ -66,7 +67,8 @@ final class CertificateChain: @unchecked Sendable {
 
 /// A private key; OpenSSL wipes it when the last reference is gone.
 ///
-/// `@unchecked` is right because a key is only read once it is parsed, and counted atomically by OpenSSL.
+/// `@unchecked` is right because a key is only read once it is parsed, and counted atomically by
+/// OpenSSL.
 @safe
 final class PrivateKey: @unchecked Sendable {
   /// Valid as long as this object is.

@@ -5,13 +5,15 @@ import Glibc
 package struct CertificateFacts: Equatable, Sendable {
   /// RFC 2253 form, in UTF-8, escaped: `CN=vault.example.com,O=Example`.
   package let subject: String
+  /// In the same form.
   package let issuer: String
   /// The last common name of the subject, or nil where it has none.
   package let commonName: String?
   /// In capital hexadecimal digits, as `openssl x509 -serial` prints it.
   package let serial: String
-  /// The first and the last second of validity, since 1970-01-01T00:00:00Z.
+  /// The first second of validity, since 1970-01-01T00:00:00Z.
   package let notBefore: Int64
+  /// The last second of validity, since 1970-01-01T00:00:00Z.
   package let notAfter: Int64
   /// `ECDSA P-256`, `RSA 2048`, or OpenSSL's name of the type.
   package let key: String
@@ -82,7 +84,8 @@ package struct CertificateFacts: Equatable, Sendable {
     }
     var name = [CChar](repeating: 0, count: 64)
     var count = 0
-    // At most 64 bytes are written, and `count` tells how many of them without the terminating null.
+    // At most 64 bytes are written, and `count` tells how many of them without the terminating
+    // null.
     guard unsafe EVP_PKEY_get_group_name(key, &name, name.count, &count) == 1 else {
       return "ECDSA"
     }

@@ -2,21 +2,25 @@ import COpenSSL
 
 /// Whether clients are asked for a certificate, and what it must be.
 package struct ClientVerification: Equatable, Sendable {
+  /// What becomes of a client without a certificate; one that is sent must be right in any case.
   package enum Mode: String, CaseIterable, Sendable {
-    /// A client may come without one; one that is sent must be right.
+    /// It is served.
     case optional
-    /// A client without one is refused.
+    /// It is refused.
     case required
   }
 
+  /// Whether a client may come without a certificate.
   package var mode: Mode
   /// PEM certificates; each is trusted in itself, a root or not, and its name is sent as a hint.
   package var authoritiesPath: String
-  /// PEM revocation lists; nil for no such check. There must be one of each authority that signs clients.
+  /// PEM revocation lists; nil for no such check. There must be one of each authority that signs
+  /// clients.
   package var revocationListsPath: String?
   /// The most intermediate certificates between a client's and a trusted one.
   package var depth: Int
 
+  /// - Parameters: as the properties of the same names.
   package init(
     mode: Mode, authoritiesPath: String, revocationListsPath: String? = nil, depth: Int = 4
   ) {
@@ -29,7 +33,8 @@ package struct ClientVerification: Equatable, Sendable {
 
 /// The certificate revocation lists of one file; at least one.
 ///
-/// `@unchecked` is right because a list is only read once it is parsed, and counted atomically by OpenSSL.
+/// `@unchecked` is right because a list is only read once it is parsed, and counted atomically by
+/// OpenSSL.
 @safe
 final class RevocationLists: @unchecked Sendable {
   /// Valid as long as this object is.
@@ -109,8 +114,9 @@ final class ClientAuthorities: Sendable {
     }
   }
 
-  /// What a session must share with the context that resumes it: the mode, the depth and the authorities, hashed, so
-  /// that a changed client CA starts afresh. Revocation lists are not in it: they are asked at every resumption.
+  /// What a session must share with the context that resumes it: the mode, the depth and the
+  /// authorities, hashed, so that a changed client CA starts afresh. Revocation lists are not in
+  /// it: they are asked at every resumption.
   var sessionIdentity: [UInt8] {
     var text = Array("\(verification.mode.rawValue) \(verification.depth)".utf8)
     var digest = [UInt8](repeating: 0, count: 32)
@@ -124,7 +130,8 @@ final class ClientAuthorities: Sendable {
   }
 }
 
-/// Lets an authority pass for whose issuer there is no revocation list; a client's own issuer must have one.
+/// Lets an authority pass for whose issuer there is no revocation list; a client's own issuer must
+/// have one.
 private func excuseAuthorities(_ isSound: Int32, _ verification: OpaquePointer?) -> Int32 {
   // OpenSSL passes the verification under way.
   let depth = unsafe X509_STORE_CTX_get_error_depth(verification)
@@ -136,8 +143,8 @@ private func excuseAuthorities(_ isSound: Int32, _ verification: OpaquePointer?)
   return 1
 }
 
-/// Judges the client certificate in a ticket by the authorities, lists and time of now: what a full handshake would
-/// refuse does not resume, and gets a full handshake that says why.
+/// Judges the client certificate in a ticket by the authorities, lists and time of now: what a full
+/// handshake would refuse does not resume, and gets a full handshake that says why.
 private func judgeTicket(
   _ ssl: OpaquePointer?, _ session: OpaquePointer?, _ keyName: UnsafePointer<UInt8>?, _ count: Int,
   _ status: SSL_TICKET_STATUS, _ argument: UnsafeMutableRawPointer?
@@ -145,7 +152,8 @@ private func judgeTicket(
   guard status == SSL_TICKET_SUCCESS || status == SSL_TICKET_SUCCESS_RENEW else {
     return SSL_TICKET_RETURN_IGNORE_RENEW
   }
-  // OpenSSL passes the session it has just decrypted; the certificate is the session's and the store the context's.
+  // OpenSSL passes the session it has just decrypted; the certificate is the session's and the
+  // store the context's.
   if let certificate = unsafe SSL_SESSION_get0_peer(session) {
     let store = unsafe SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl))
     guard unsafe isTrusted(certificate, by: store, depth: SSL_get_verify_depth(ssl)) else {

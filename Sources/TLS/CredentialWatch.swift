@@ -1,14 +1,15 @@
 import Glibc
 
-/// What files looked like at one time: enough to notice a replaced, renamed or rewritten file, and a swapped symbolic
-/// link on the way to it.
+/// What files looked like at one time: enough to notice a replaced, renamed or rewritten file, and
+/// a swapped symbolic link on the way to it.
 package struct CredentialFingerprint: Equatable, Sendable {
   private struct Stamp: Equatable {
     var device: UInt = 0
     var inode: UInt = 0
     var size = 0
     var modified: [Int] = []
-    // A change of owner or mode can make a file readable, and a rewrite can keep its size and put its time back.
+    // A change of owner or mode can make a file readable, and a rewrite can keep its size and put
+    // its time back.
     var changed: [Int] = []
     var errno: Int32 = 0
   }
@@ -37,15 +38,17 @@ package enum TLSReloadResult: Equatable, Sendable {
   case kept(TLSError)
 }
 
-/// Notices that files have changed and replaces the context once they fit together. Confined to one thread, which is
-/// none of the workers'.
+/// Notices that files have changed and replaces the context once they fit together. Confined to one
+/// thread, which is none of the workers'.
 ///
 ///     unchanged ──files differ──► changing ──same at the next look──► reloaded ──► unchanged
-///         ▲                          └──differ again: stays──┘        (replaced, or kept and tried when they change)
+///                                  └──differ again──┘
 ///
-/// It keeps no time: the owner looks when it hears of a change, again about a second after each `.changing`, and now
-/// and then in any case.
+/// What did not fit is not tried again until the files change. It keeps no time: the owner looks
+/// when it hears of a change, again about a second after each `.changing`, and now and then in any
+/// case.
 package struct CredentialWatch {
+  /// What one look at the files has found.
   package enum Look: Equatable, Sendable {
     /// The files are those of the last attempt.
     case unchanged

@@ -1,6 +1,7 @@
 import COpenSSL
 
-/// Names what a client sent in place of its first TLS record, from the five bytes that should be a record header.
+/// Names what a client sent in place of its first TLS record, from the five bytes that should be a
+/// record header.
 ///
 /// OpenSSL itself knows only four HTTP methods, and Vault's clients use more.
 enum FirstRecord: Int32 {
@@ -8,7 +9,8 @@ enum FirstRecord: Int32 {
   case proxyHeader
   case notTLS
 
-  /// Nil where the second byte, the major version, is that of every TLS and SSL 3 record (RFC 8446 §5.1).
+  /// Nil where the second byte, the major version, is that of every TLS and SSL 3 record (RFC 8446
+  /// §5.1).
   init?(header: InlineArray<5, UInt8>) {
     if header[1] == 3 { return nil }
     // "PROXY" of version 1, and the first five bytes of version 2's signature.
@@ -35,7 +37,8 @@ enum FirstRecord: Int32 {
       let header = InlineArray<5, UInt8> { index in
         unsafe bytes.load(fromByteOffset: index, as: UInt8.self)
       }
-      // The first error in the queue is the one that is reported, so OpenSSL's own "wrong version" comes second.
+      // The first error in the queue is the one that is reported, so OpenSSL's own "wrong version"
+      // comes second.
       if let found = FirstRecord(header: header) { copenssl_raise(found.rawValue) }
     }
   }

@@ -4,14 +4,16 @@ import COpenSSL
 struct OpenSSLError: Equatable {
   let code: UInt
 
-  /// Takes the earliest error, the cause of those behind it, and empties the queue; nil where there was none.
+  /// Takes the earliest error, the cause of those behind it, and empties the queue; nil where there
+  /// was none.
   static func takeFirst() -> OpenSSLError? {
     let code = ERR_get_error()
     ERR_clear_error()
     return code == 0 ? nil : OpenSSLError(code: code)
   }
 
-  /// Takes the latest error, which for PEM files tells the end of the file from damage, and empties the queue.
+  /// Takes the latest error, which for PEM files tells the end of the file from damage, and empties
+  /// the queue.
   static func takeLast() -> OpenSSLError? {
     let code = ERR_peek_last_error()
     ERR_clear_error()

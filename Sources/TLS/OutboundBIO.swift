@@ -1,10 +1,11 @@
 import COpenSSL
 import Sys
 
-/// An OpenSSL sink that appends to an `OutboundBuffer`, so that a flight, tickets, a response and close_notify leave
-/// in one `send`.
+/// An OpenSSL sink that appends to an `OutboundBuffer`, so that a flight, tickets, a response and
+/// close_notify leave in one `send`.
 enum OutboundBIO {
-  /// The table of functions, made once in the life of the process; nil where OpenSSL had no memory for it.
+  /// The table of functions, made once in the life of the process; nil where OpenSSL had no memory
+  /// for it.
   ///
   /// Written here and nowhere else, then only read by OpenSSL, from any thread.
   nonisolated(unsafe) private static let method: OpaquePointer? = {
@@ -18,7 +19,8 @@ enum OutboundBIO {
 
   /// A new sink that belongs to the caller, or nil where OpenSSL has no memory left.
   ///
-  /// It does not retain `buffer`: the worker that owns both frees its sessions, and so every sink, first.
+  /// It does not retain `buffer`: the worker that owns both frees its sessions, and so every sink,
+  /// first.
   static func make(_ buffer: OutboundBuffer) -> OpaquePointer? {
     guard let method = unsafe method, let bio = unsafe BIO_new(method) else { return nil }
     unsafe BIO_set_data(bio, Unmanaged.passUnretained(buffer).toOpaque())
@@ -26,10 +28,13 @@ enum OutboundBIO {
   }
 
   private static let append:
-    @convention(c) (OpaquePointer?, UnsafePointer<CChar>?, Int, UnsafeMutablePointer<Int>?) -> Int32 =
+    @convention(c) (
+      OpaquePointer?, UnsafePointer<CChar>?, Int, UnsafeMutablePointer<Int>?
+    ) -> Int32 =
       { bio, bytes, count, written in
         guard let data = unsafe BIO_get_data(bio), let bytes = unsafe bytes else { return 0 }
-        // `make` put the buffer there, its worker keeps it alive, and OpenSSL passes `count` readable bytes.
+        // `make` put the buffer there, its worker keeps it alive, and OpenSSL passes `count`
+        // readable bytes.
         unsafe Unmanaged<OutboundBuffer>.fromOpaque(data)._withUnsafeGuaranteedRef { buffer in
           let start = unsafe UnsafeRawPointer(bytes).assumingMemoryBound(to: UInt8.self)
           let source = unsafe UnsafeBufferPointer(start: start, count: count)
@@ -39,7 +44,8 @@ enum OutboundBIO {
         return 1
       }
 
-  /// Flushing succeeds, for there is nothing between this and the buffer; nothing else is supported.
+  /// Flushing succeeds, for there is nothing between this and the buffer; nothing else is
+  /// supported.
   private static let control:
     @convention(c) (OpaquePointer?, Int32, Int, UnsafeMutableRawPointer?) -> Int =
       { _, command, _, _ in

@@ -1,7 +1,8 @@
 import COpenSSL
 import Glibc
 
-/// The bytes of a PEM file, read once, so that everything said about them is about the same content.
+/// The bytes of a PEM file, read once, so that everything said about them is about the same
+/// content.
 struct PEMFile {
   /// Far more than any chain needs.
   static let bytesMax = 1 << 20
@@ -16,33 +17,14 @@ struct PEMFile {
     let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
     if descriptor < 0 { throw .unreadable(path: path, errno: errno) }
     defer { close(descriptor) }
-    var bytes: [UInt8] = []
-    var count = 0
-    repeat {
-      if bytes.count - count < 4096 {
-        bytes.append(contentsOf: [UInt8](repeating: 0, count: 16384))
-      }
-      let room = bytes.count - count
-      // `room` bytes are initialized behind the first `count`, and nobody else holds the array.
-      let result = unsafe bytes.withUnsafeMutableBytes { buffer in
-        unsafe Glibc.read(descriptor, buffer.baseAddress.map { unsafe $0 + count }, room)
-      }
-      if result < 0 {
-        let error = errno
-        if error == EINTR { continue }
-        throw .unreadable(path: path, errno: error)
-      }
-      if result == 0 { break }
-      count += result
-    } while count < Self.bytesMax
-    if count >= Self.bytesMax { throw .tooLarge(path: path) }
-    bytes.removeLast(bytes.count - count)
-    if bytes.allSatisfy({ $0 <= UInt8(ascii: " ") }) { throw .empty(path: path) }
     var status = stat()
-    // The descriptor is open, and `status` is filled.
-    mode = unsafe fstat(descriptor, &status) == 0 ? status.st_mode & 0o777 : 0
+    // The descriptor is open, and `status` is filled where this answers 0.
+    if unsafe fstat(descriptor, &status) != 0 { throw .unreadable(path: path, errno: errno) }
+    let bytes = try readAll(of: descriptor, path: path)
+    if bytes.allSatisfy({ $0 <= UInt8(ascii: " ") }) { throw .empty(path: path) }
     self.path = path
     self.bytes = bytes
+    mode = status.st_mode & 0o777
   }
 
   /// All certificates in the order of the file.
@@ -63,7 +45,8 @@ struct PEMFile {
     return unsafe RevocationLists(owning: found)
   }
 
-  /// What `read` finds until it meets the end of the file, at least one; each is the caller's to release.
+  /// What `read` finds until it meets the end of the file, at least one; each is the caller's to
+  /// release.
   private func blocks(
     named name: String, release: (OpaquePointer?) -> Void, _ read: (OpaquePointer) -> OpaquePointer?
   ) throws(TLSError) -> [OpaquePointer] {
@@ -126,7 +109,8 @@ struct PEMFile {
   }
 }
 
-/// OpenSSL's default asks for a password on the terminal; this gives none and notes in `flag` that one was wanted.
+/// OpenSSL's default asks for a password on the terminal; this gives none and notes in `flag` that
+/// one was wanted.
 private func refuse(
   _ buffer: UnsafeMutablePointer<CChar>?, _ capacity: Int32, _ isWriting: Int32,
   _ flag: UnsafeMutableRawPointer?
@@ -134,4 +118,22 @@ private func refuse(
   // `privateKey` passes its own Bool, `certificates` nothing.
   unsafe flag?.assumingMemoryBound(to: Bool.self).pointee = true
   return -1
+}
+
+/// Reads to the end, less than `PEMFile.bytesMax` bytes.
+private func readAll(of descriptor: Int32, path: String) throws(TLSError) -> [UInt8] {
+  var bytes: [UInt8] = []
+  var chunk = [UInt8](repeating: 0, count: 16384)
+  while bytes.count < PEMFile.bytesMax {
+    // At most the array's own bytes are written, and nobody else holds it.
+    let count = unsafe read(descriptor, &chunk, chunk.count)
+    let error = errno
+    if count == 0 { return bytes }
+    if count > 0 {
+      bytes += chunk[..<count]
+    } else if error != EINTR {
+      throw .unreadable(path: path, errno: error)
+    }
+  }
+  throw .tooLarge(path: path)
 }

@@ -2,9 +2,12 @@
 package struct TLSConfiguration: Equatable, Sendable {
   /// A PEM chain, leaf first, and its PEM key.
   package struct CredentialPaths: Equatable, Sendable {
+    /// The path of the chain.
     package var certificate: String
+    /// The path of the key.
     package var key: String
 
+    /// Nothing is read yet.
     package init(certificate: String, key: String) {
       self.certificate = certificate
       self.key = key
@@ -13,11 +16,14 @@ package struct TLSConfiguration: Equatable, Sendable {
 
   /// At least one, and one for each type of key at most.
   package var credentials: [CredentialPaths]
+  /// Versions and algorithms.
   package var policy: TLSPolicy
+  /// What clients must show; nil asks for nothing.
   package var clients: ClientVerification?
   /// Ticket keys shared by a fleet; nil for keys of our own.
   package var ticketKeyPath: String?
 
+  /// Nothing is read yet.
   package init(
     credentials: [CredentialPaths], policy: TLSPolicy = .intermediate,
     clients: ClientVerification? = nil, ticketKeyPath: String? = nil
@@ -36,7 +42,8 @@ package struct TLSConfiguration: Equatable, Sendable {
 
   /// Reads every file and makes a context of them.
   ///
-  /// `tickets` is touched last, and only where all else fits. This takes milliseconds: not for a worker's thread.
+  /// `tickets` is touched last, and only where all else fits. This takes milliseconds: not for a
+  /// worker's thread.
   package func load(tickets: TicketKeyRing) throws(TLSError) -> TLSContext {
     var loaded: [TLSCredentials] = []
     for pair in credentials {

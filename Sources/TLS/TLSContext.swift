@@ -1,9 +1,10 @@
 import COpenSSL
 
-/// Everything connections have in common: certificates, policy, resumption. Built whole, then never changed.
+/// Everything connections have in common: certificates, policy, resumption. Built whole, then never
+/// changed.
 ///
-/// `@unchecked` is right because nothing is set on the `SSL_CTX` after `init`, and OpenSSL counts its references and
-/// guards its own state where threads make sessions from it at the same time.
+/// `@unchecked` is right because nothing is set on the `SSL_CTX` after `init`, and OpenSSL counts
+/// its references and guards its own state where threads make sessions from it at the same time.
 @safe
 package final class TLSContext: @unchecked Sendable {
   // One reference of ours, given back in `deinit`; each session holds another.
@@ -62,7 +63,8 @@ package final class TLSContext: @unchecked Sendable {
     unsafe SSL_CTX_free(context)
   }
 
-  /// A new session's OpenSSL object, or nil where there is no memory left; it belongs to the caller.
+  /// A new session's OpenSSL object, or nil where there is no memory left; it belongs to the
+  /// caller.
   func makeSession() -> OpaquePointer? {
     unsafe SSL_new(context)
   }
@@ -151,11 +153,12 @@ private struct Cipher {
 
 /// Sets what holds under every policy.
 ///
-/// No compression (CRIME), no renegotiation, no early data (a PUT must not be replayable), no stateful cache. A
-/// missing close_notify counts as an end of stream: a request frames itself. Buffers are released while a connection
-/// is idle; what is read is read ahead, so that one `recv` fetches a record; a chain is sent as given and not built
-/// for each handshake. Without auto-retry a read returns after a batch of records without data, so that a client
-/// which sends nothing but key updates cannot keep a worker.
+/// No compression (CRIME), no renegotiation, no early data (a PUT must not be replayable), no
+/// stateful cache. A missing close_notify counts as an end of stream: a request frames itself.
+/// Buffers are released while a connection is idle; what is read is read ahead, so that one `recv`
+/// fetches a record; a chain is sent as given and not built for each handshake. Without auto-retry
+/// a read returns after a batch of records without data, so that a client which sends nothing but
+/// key updates cannot keep a worker.
 private func configure(_ context: OpaquePointer) throws(TLSError) {
   unsafe copenssl_set_behaviour(context)
   unsafe SSL_CTX_set_security_level(context, 2)
@@ -184,14 +187,15 @@ extension TLSContext {
   }
 }
 
-/// Takes http/1.1 from a client's list, and refuses a list without it with no_application_protocol (RFC 7301 §3.2).
+/// Takes http/1.1 from a client's list, and refuses a list without it with no_application_protocol
+/// (RFC 7301 §3.2).
 private func selectApplicationProtocol(
   _ ssl: OpaquePointer?, _ selected: UnsafeMutablePointer<UnsafePointer<UInt8>?>?,
   _ selectedCount: UnsafeMutablePointer<UInt8>?, _ offered: UnsafePointer<UInt8>?, _ count: UInt32,
   _ argument: UnsafeMutableRawPointer?
 ) -> Int32 {
-  // OpenSSL passes `count` readable bytes it has checked to be a list of counted names, and what is selected may point
-  // into them.
+  // OpenSSL passes `count` readable bytes it has checked to be a list of counted names, and what is
+  // selected may point into them.
   let list = unsafe UnsafeBufferPointer(start: offered, count: Int(count))
   var start = 0
   while start < list.count {

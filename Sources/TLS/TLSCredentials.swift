@@ -1,8 +1,11 @@
 import COpenSSL
 
-/// A certificate chain with its key, loaded from two files and checked to belong together. Immutable.
+/// A certificate chain with its key, loaded from two files and checked to belong together.
+/// Immutable.
 package final class TLSCredentials: Sendable {
+  /// Where the chain was read.
   package let certificatePath: String
+  /// Where the key was read.
   package let keyPath: String
   /// Of the leaf, the server's own certificate.
   package let facts: CertificateFacts
@@ -42,7 +45,8 @@ package final class TLSCredentials: Sendable {
     chain.findings(path: certificatePath, at: now) + (secrecyFinding.map { [$0] } ?? [])
   }
 
-  /// Makes these the certificate, chain and key of `context` for their type of key; the chain goes as the file has it.
+  /// Makes these the certificate, chain and key of `context` for their type of key; the chain goes
+  /// as the file has it.
   func install(in context: OpaquePointer) throws(TLSError) {
     guard let stack = unsafe OPENSSL_sk_new_null() else { throw .library(reason: "out of memory") }
     // The stack borrows our references; the context takes its own.

@@ -31,7 +31,8 @@ package enum TLSError: Error, Equatable, Sendable {
   /// OpenSSL has no memory left, or a bug.
   case library(reason: String)
 
-  /// True where the file could not be read at all (exit 66); all else is files that do not fit (exit 78).
+  /// True where the file could not be read at all (exit 66); all else is files that do not fit
+  /// (exit 78).
   package var isFileUnreadable: Bool {
     if case .unreadable = self { true } else { false }
   }

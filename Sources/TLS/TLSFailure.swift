@@ -3,7 +3,8 @@ import Glibc
 
 /// Why a session failed, in a fixed set of reasons for a metric and in words for a log.
 ///
-/// It holds numbers only, so that making and passing one costs nothing; words are made when asked for.
+/// It holds numbers only, so that making and passing one costs nothing; words are made when asked
+/// for.
 package struct TLSFailure: Error, Equatable, Sendable {
   /// The reasons; the raw value is the metric's label and does not change from version to version.
   package enum Reason: String, CaseIterable, Sendable {
@@ -31,8 +32,10 @@ package struct TLSFailure: Error, Equatable, Sendable {
     case internalError = "internal_error"
   }
 
+  /// The one reason, for whoever acts on it.
   package let reason: Reason
-  /// What the words need besides the reason: an OpenSSL error, an `errno`, a version, a verification result.
+  /// What the words need besides the reason: an OpenSSL error, an `errno`, a version, a
+  /// verification result.
   private let detail: UInt
 
   init(_ reason: Reason, detail: UInt = 0) {
@@ -98,7 +101,8 @@ extension TLSFailure {
       return
     }
     guard error.library == ERR_LIB_SSL else {
-      // Other libraries fail on what a peer sent (a point off its curve, a broken certificate) as on want of memory.
+      // Other libraries fail on what a peer sent (a point off its curve, a broken certificate) as
+      // on want of memory.
       self.init(error.isFatal ? .internalError : .protocolViolation, detail: error.code)
       return
     }

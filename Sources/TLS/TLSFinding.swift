@@ -1,6 +1,7 @@
 /// Something an operator should know about files that can be served nevertheless.
 package enum TLSFinding: Equatable, Sendable {
-  /// A certificate of the file stands in the wrong place: clients expect each one to be followed by its issuer.
+  /// A certificate of the file stands in the wrong place: clients expect each one to be followed by
+  /// its issuer.
   case chainOutOfOrder(path: String, subject: String)
   /// The issuer of a certificate is not in the file: clients that do not have it refuse the chain.
   case missingIssuer(path: String, subject: String, issuer: String)
@@ -9,7 +10,8 @@ package enum TLSFinding: Equatable, Sendable {
   case notYetValid(path: String, subject: String, notBefore: Int64)
   /// No client has looked at the common name for years.
   case noSubjectAlternativeName(path: String)
-  /// Everyone on the machine can read or change a secret; the mode is that of stat(2), the last nine bits.
+  /// Everyone on the machine can read or change a secret; the mode is that of stat(2), the last
+  /// nine bits.
   case secretOpenToAll(path: String, mode: UInt32)
   /// Cipher suites an operator's own list lets in, and Mozilla's policy does not.
   case weakCiphers(names: [String])
@@ -24,7 +26,7 @@ extension TLSFinding: CustomStringConvertible {
     case .chainOutOfOrder(let path, let subject):
       "\(path): the chain is out of order: the issuer of `\(subject)` does not follow it"
     case .missingIssuer(let path, let subject, let issuer):
-      "\(path): the issuer of `\(subject)` is missing: `\(issuer)`; clients that do not have it refuse"
+      "\(path): the issuer of `\(subject)` is missing, `\(issuer)`: clients without it refuse"
     case .expired(let path, let subject, let notAfter):
       "\(path): `\(subject)` expired at \(timeText(notAfter))"
     case .notYetValid(let path, let subject, let notBefore):

@@ -10,6 +10,7 @@ package struct TLSPolicy: Equatable, Sendable {
     case modern
   }
 
+  /// The oldest version on offer; the newest is always TLS 1.3.
   package var minimumVersion: TLSVersion
   /// TLS 1.2 ciphers in OpenSSL's notation, by preference.
   package var ciphers: String
@@ -20,8 +21,8 @@ package struct TLSPolicy: Equatable, Sendable {
 
   /// A policy of Mozilla's: ephemeral ECDH and authenticated ciphers only.
   ///
-  /// AES-128 goes first: it and its hash are the cheapest, and a client without AES in hardware, which prefers
-  /// ChaCha20, still gets that.
+  /// AES-128 goes first: it and its hash are the cheapest, and a client without AES in hardware,
+  /// which prefers ChaCha20, still gets that.
   package init(_ name: Name) {
     minimumVersion = name == .modern ? .tls13 : .tls12
     ciphers = """
@@ -32,7 +33,9 @@ package struct TLSPolicy: Equatable, Sendable {
     cipherSuites = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
   }
 
+  /// TLS 1.2 and 1.3.
   package static let intermediate = TLSPolicy(.intermediate)
+  /// TLS 1.3 alone.
   package static let modern = TLSPolicy(.modern)
 
   /// Mozilla's groups; the first is post-quantum and needs OpenSSL 3.5.
@@ -53,7 +56,8 @@ package struct TLSPolicy: Equatable, Sendable {
     guard unsafe SSL_CTX_set_cipher_list(context, ciphers) == 1 else {
       throw .policy(option: "--tls-ciphers", value: ciphers)
     }
-    guard unsafe SSL_CTX_set_ciphersuites(context, cipherSuites) == 1 else {
+    // OpenSSL takes an empty list, and then speaks no TLS 1.3 without saying so.
+    guard !cipherSuites.isEmpty, unsafe SSL_CTX_set_ciphersuites(context, cipherSuites) == 1 else {
       throw .policy(option: "--tls-ciphersuites", value: cipherSuites)
     }
     if let groups {

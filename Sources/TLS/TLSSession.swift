@@ -5,12 +5,13 @@ package import Sys
 /// The TLS state of one connection, confined to the thread of its worker.
 ///
 ///     init ─► handshake ─► read / write ─► closeNotify ─► (deinit)
-///                 └────────────┴──► failed: an alert may be in the outbound buffer, and nothing else is allowed
+///                └──────────┴──► failed: its alert, if any, is in the outbound buffer
 ///
-/// It reads from the descriptor and writes to the outbound buffer, and does neither the waiting nor the sending: after
-/// every call, whatever came of it, the caller sends what is in the buffer (a read can answer a key update, a failure
-/// leaves its alert). While something stays unsent the caller does not read on, or a peer could grow the buffer. The
-/// descriptor is polled level-triggered: a read may leave bytes in the kernel.
+/// It reads from the descriptor and writes to the outbound buffer, and does neither the waiting nor
+/// the sending: after every call, whatever came of it, the caller sends what is in the buffer (a
+/// read can answer a key update, a failure leaves its alert). While something stays unsent the
+/// caller does not read on, or a peer could grow the buffer. The descriptor is polled
+/// level-triggered: a read may leave bytes in the kernel.
 @safe
 package struct TLSSession: ~Copyable {
   private enum Phase {
@@ -24,11 +25,14 @@ package struct TLSSession: ~Copyable {
   /// True from the end of the handshake on, whatever comes after.
   package private(set) var isHandshakeDone = false
 
+  /// A session that waits for its ClientHello; throws `.library` where there is no memory left.
+  ///
   /// - Parameters:
   ///   - context: kept alive by OpenSSL's own count for as long as the session lives.
-  ///   - descriptor: a non-blocking stream socket; it stays the caller's and must outlive the session.
-  ///   - output: where everything to be sent goes; not retained, so it must outlive the session too: the worker owns
-  ///     both, and its sessions go first.
+  ///   - descriptor: a non-blocking stream socket; it stays the caller's and must outlive the
+  ///     session.
+  ///   - output: where everything to be sent goes; not retained, so it must outlive the session
+  ///     too: the worker owns both, and its sessions go first.
   package init(
     context: TLSContext, descriptor: Int32, output: OutboundBuffer
   ) throws(TLSError) {
@@ -71,14 +75,14 @@ extension TLSSession {
     return .done(0)
   }
 
-  /// Appends what the peer sent to `output`: at least a byte, at most its free capacity, which must not be 0, and at
-  /// most one record.
+  /// Appends what the peer sent to `output`: at least a byte, at most its free capacity, which must
+  /// not be 0, and at most one record.
   package mutating func read(into output: inout OutputSpan<UInt8>) -> TLSProgress {
     precondition(phase == .open, "a session is read between its handshake and its failure")
     precondition(!output.isFull, "a read needs room")
     var bytesRead = 0
-    // The buffer is the whole span, of which the first `count` bytes are initialized; OpenSSL fills the rest from its
-    // front and says how far.
+    // The buffer is the whole span, of which the first `count` bytes are initialized; OpenSSL fills
+    // the rest from its front and says how far.
     let waiting = unsafe output.withUnsafeMutableBufferPointer { buffer, count in
       let free = unsafe buffer.baseAddress.map { unsafe $0 + count }
       let room = buffer.count - count
@@ -95,8 +99,8 @@ extension TLSSession {
       phase == .open && !hasSentCloseNotify, "a session is written to until it closes or fails")
     if bytes.isEmpty { return .done(0) }
     var bytesWritten = 0
-    // The span is readable for the length of the call, and OpenSSL keeps no pointer to it: the sink never blocks, so
-    // there is nothing to try again.
+    // The span is readable for the length of the call, and OpenSSL keeps no pointer to it: the sink
+    // never blocks, so there is nothing to try again.
     let waiting = unsafe bytes.withUnsafeBufferPointer { buffer in
       unsafe attempt { ssl in
         unsafe SSL_write_ex(ssl, buffer.baseAddress, buffer.count, &bytesWritten)
@@ -105,8 +109,8 @@ extension TLSSession {
     return waiting ?? .done(bytesWritten)
   }
 
-  /// Puts close_notify in the outbound buffer, once; the other direction stays open. Does nothing before the end of the
-  /// handshake and after a failure, where OpenSSL forbids it.
+  /// Puts close_notify in the outbound buffer, once; the other direction stays open. Does nothing
+  /// before the end of the handshake and after a failure, where OpenSSL forbids it.
   package mutating func closeNotify() {
     if phase != .open || hasSentCloseNotify { return }
     hasSentCloseNotify = true
@@ -116,12 +120,15 @@ extension TLSSession {
     }
   }
 
-  /// Clears the error queue, calls, asks OpenSSL what became of it, and maps that: the only place that does.
+  /// Clears the error queue, calls, asks OpenSSL what became of it, and maps that: the only place
+  /// that does.
   ///
-  /// Nil stands for success. The queue is empty again afterwards, so that nothing is charged to the next session.
+  /// Nil stands for success. The queue is empty again afterwards, so that nothing is charged to the
+  /// next session.
   @inline(__always)
   private mutating func attempt(_ operation: (OpaquePointer) -> Int32) -> TLSProgress? {
-    // Clearing walks sixteen entries; asking first costs a twentieth of that and the queue is nearly always empty.
+    // Clearing walks sixteen entries; asking first costs a twentieth of that and the queue is
+    // nearly always empty.
     if ERR_peek_error() != 0 { ERR_clear_error() }
     let result = unsafe operation(ssl)
     if result > 0 { return nil }
@@ -151,12 +158,14 @@ extension TLSSession {
 // MARK: - Questions
 
 extension TLSSession {
-  /// True where bytes already taken from the descriptor wait to be read, of which polling knows nothing.
+  /// True where bytes already taken from the descriptor wait to be read, of which polling knows
+  /// nothing.
   ///
   /// They may be part of a record: a read that answers `.wantsRead` has used up what can be used.
   package var hasPendingBytes: Bool { unsafe SSL_has_pending(ssl) == 1 }
 
-  /// True where the peer ended its direction with close_notify, false where the stream just ended or goes on.
+  /// True where the peer ended its direction with close_notify, false where the stream just ended
+  /// or goes on.
   package var peerSentCloseNotify: Bool {
     // The session owns its source BIO.
     unsafe SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN != 0
@@ -171,8 +180,8 @@ extension TLSSession {
   /// True where the handshake used a ticket of an earlier session.
   package var isResumed: Bool { unsafe SSL_session_reused(ssl) == 1 }
 
-  /// The subject of the client's certificate in RFC 2253 form, for a log; nil where it showed none. In a resumed session
-  /// it is that of the handshake the session began with.
+  /// The subject of the client's certificate in RFC 2253 form, for a log; nil where it showed none.
+  /// In a resumed session it is that of the handshake the session began with.
   package var clientSubject: String? {
     // The certificate is the session's, and the text a copy.
     guard let certificate = unsafe SSL_get0_peer_certificate(ssl) else { return nil }

@@ -31,10 +31,11 @@ package func openSSLVersionText() -> String {
   unsafe String(cString: OpenSSL_version(OPENSSL_VERSION))
 }
 
-/// Starts OpenSSL without its exit handler, which would free what workers and discovery still use when `exit` is called
-/// beside them.
+/// Starts OpenSSL without its exit handler, which would free what workers and discovery still use
+/// when `exit` is called beside them.
 ///
-/// The first to start it decides, so the program calls this before anything else can; this module does in any case.
+/// The first to start it decides, so the program calls this before anything else can; this module
+/// does in any case.
 package func startOpenSSL() {
   precondition(isOpenSSLStarted, "OpenSSL could not be started")
 }

@@ -2,8 +2,11 @@ import COpenSSL
 
 /// One key that session tickets are encrypted with: a name, an AES key and an HMAC-SHA256 key.
 ///
-/// The layout is HAProxy's: 16 bytes of name, then the AES key, then the HMAC key, of 16 or 32 bytes each. Immutable, and
-/// wiped when the last holder lets go: whoever has a key can decrypt what was sent in sessions of its time.
+/// The layout is HAProxy's: 16 bytes of name, then the AES key, then the HMAC key, of 16 or 32
+/// bytes each. Wiped when the last holder lets go: whoever has a key can decrypt what was sent in
+/// sessions of its time.
+///
+/// `@unchecked` is right because the storage is written in `init` alone.
 @safe
 final class TicketKey: @unchecked Sendable {
   static let nameBytes = 16
@@ -45,7 +48,8 @@ final class TicketKey: @unchecked Sendable {
     for index in 0..<Self.nameBytes { unsafe name[index] = bytes[index] }
   }
 
-  /// Readies OpenSSL's contexts to encrypt or decrypt a ticket whose first block is chained to `vector`, 16 bytes.
+  /// Readies OpenSSL's contexts to encrypt or decrypt a ticket whose first block is chained to
+  /// `vector`, 16 bytes.
   func prepare(
     cipher: OpaquePointer?, mac: OpaquePointer?, vector: UnsafePointer<UInt8>, encrypts: Bool
   ) -> Bool {
@@ -59,7 +63,8 @@ final class TicketKey: @unchecked Sendable {
   }
 }
 
-/// The ciphers of tickets, looked up once: OpenSSL would do it for each ticket. Never freed, never changed.
+/// The ciphers of tickets, looked up once: OpenSSL would do it for each ticket. Never freed, never
+/// changed.
 private enum TicketCiphers {
   nonisolated(unsafe) static let aes128 = unsafe EVP_CIPHER_fetch(nil, "AES-128-CBC", nil)
   nonisolated(unsafe) static let aes256 = unsafe EVP_CIPHER_fetch(nil, "AES-256-CBC", nil)

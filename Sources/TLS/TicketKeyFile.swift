@@ -1,6 +1,7 @@
 import COpenSSL
 
-/// Ticket keys shared by a fleet, in HAProxy's format: one a line, base64 of 48 or 80 bytes, the newest last.
+/// Ticket keys shared by a fleet, in HAProxy's format: one a line, base64 of 48 or 80 bytes, the
+/// newest last.
 struct TicketKeyFile {
   /// The last but one of the file.
   let encrypting: TicketKey

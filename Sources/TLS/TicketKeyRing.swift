@@ -1,13 +1,16 @@
 import COpenSSL
 import Synchronization
 
-/// The keys of session tickets, one ring for the whole process: contexts come and go with certificates, tickets stay good.
+/// The keys of session tickets, one ring for the whole process: contexts come and go with
+/// certificates, and tickets stay good.
 ///
-/// Its own keys: the newest encrypts, two older ones still decrypt. From a file: the last but one encrypts and the
-/// last three decrypt, so that a key is known to a whole fleet before the first ticket is made with it (HAProxy's
-/// `tls-ticket-keys`). A ticket of an older key resumes and is replaced.
+/// Its own keys: the newest encrypts, two older ones still decrypt. From a file: the last but one
+/// encrypts and the last three decrypt, so that a key is known to a whole fleet before the first
+/// ticket is made with it (HAProxy's `tls-ticket-keys`). A ticket of an older key resumes and is
+/// replaced.
 package final class TicketKeyRing: Sendable {
-  /// How often the owner calls `rotate`. With two older keys a ticket is good for twice as long at least.
+  /// How often the owner calls `rotate`. With two older keys a ticket is good for twice as long at
+  /// least.
   package static let rotationInterval = Duration.seconds(12 * 3600)
   /// How long a client may keep a ticket, in seconds: twice the interval.
   static let ticketSeconds = 24 * 3600
@@ -58,7 +61,8 @@ package final class TicketKeyRing: Sendable {
 // MARK: - As OpenSSL sees it
 
 extension TicketKeyRing {
-  /// Under this number a context holds one reference of its ring, as long as sessions hold the context.
+  /// Under this number a context holds one reference of its ring, as long as sessions hold the
+  /// context.
   private static let index = unsafe copenssl_context_index { _, ring, _, _, _, _ in
     // What `install` put there, or nil in a context without.
     if let ring = unsafe ring { unsafe Unmanaged<TicketKeyRing>.fromOpaque(ring).release() }
@@ -77,14 +81,16 @@ extension TicketKeyRing {
     }
   }
 
-  /// OpenSSL's callback: 1 goes on, 2 goes on and replaces the ticket, 0 has a full handshake, -1 fails.
+  /// OpenSSL's callback: 1 goes on, 2 goes on and replaces the ticket, 0 has a full handshake, -1
+  /// fails.
   private static let prepare:
     @convention(c) (
       OpaquePointer?, UnsafeMutablePointer<UInt8>?, UnsafeMutablePointer<UInt8>?, OpaquePointer?,
       OpaquePointer?, Int32
     ) -> Int32 = { ssl, name, vector, cipher, mac, encrypts in
-      // `install` put the ring there, and the session holds the context that holds it. OpenSSL passes 16 bytes of name
-      // and of vector, to write when it encrypts and to read when it decrypts.
+      // `install` put the ring there, and the session holds the context that holds it. OpenSSL
+      // passes 16 bytes of name and of vector, to write when it encrypts and to read when it
+      // decrypts.
       guard let ssl = unsafe ssl, let name = unsafe name, let vector = unsafe vector,
         let data = unsafe SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), index)
       else { return -1 }
@@ -101,7 +107,8 @@ extension TicketKeyRing {
       guard unsafe key.prepare(cipher: cipher, mac: mac, vector: vector, encrypts: false) else {
         return -1
       }
-      // A TLS 1.3 client uses a ticket once, so that nobody can link its connections (RFC 8446 §C.4).
+      // A TLS 1.3 client uses a ticket once, so that nobody can link its connections (RFC 8446
+      // §C.4).
       return unsafe isOld || SSL_version(ssl) == TLSVersion.tls13.rawValue ? 2 : 1
     }
 }

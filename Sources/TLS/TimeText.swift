@@ -7,7 +7,8 @@ package func timeText(_ seconds: Int64) -> String {
   var time = time_t(seconds)
   var parts = unsafe tm()
   var text = [CChar](repeating: 0, count: 32)
-  // gmtime_r fills `parts`; strftime writes at most 32 bytes and tells how many, or 0 where that is too few.
+  // gmtime_r fills `parts`; strftime writes at most 32 bytes and tells how many, or 0 where that is
+  // too few.
   unsafe gmtime_r(&time, &parts)
   let count = unsafe strftime(&text, text.count, "%Y-%m-%dT%H:%M:%SZ", &parts)
   if count == 0 { return "\(seconds)" }

@@ -32,7 +32,7 @@ struct ConfigurationCheck {
     do {
       return try tls.load(tickets: TicketKeyRing())
     } catch {
-      throw StartupError(tls: error)
+      throw StartupError(tls: error, in: tls)
     }
   }
 }

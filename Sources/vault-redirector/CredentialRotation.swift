@@ -21,6 +21,8 @@ final class CredentialRotation {
   private let directoryWatch: DirectoryWatch?
   private var watch: CredentialWatch
   private var nextLook: MonotonicTime
+  /// The last look found files that may still be changing.
+  private var isSettling = false
   private var nextTicketRotation: MonotonicTime
   private var nextExpiryCheck: MonotonicTime
   private var warnedStages: [String: ExpiryStage] = [:]
@@ -38,7 +40,7 @@ final class CredentialRotation {
       tickets = try TicketKeyRing()
       watch = try CredentialWatch(configuration, tickets: tickets)
     } catch {
-      throw StartupError(tls: error)
+      throw StartupError(tls: error, in: configuration)
     }
     let now = MonotonicTime.now()
     nextLook = now + Self.slowPoll
@@ -63,10 +65,11 @@ final class CredentialRotation {
     contexts.load().findings(at: MonotonicTime.secondsSinceEpoch())
   }
 
-  /// Something changed in a directory.
+  /// Something changed in a directory. While files settle the look that is due will see it: one at once would take
+  /// two events of one replacement for two looks at files at rest.
   func directoryChanged() {
     directoryWatch?.clear()
-    nextLook = .now()
+    if !isSettling { nextLook = .now() }
   }
 
   /// When `turn` has something to do again.
@@ -91,15 +94,10 @@ final class CredentialRotation {
   }
 
   private func look(_ now: MonotonicTime) {
-    switch watch.look() {
-    case .unchanged:
-      nextLook = now + Self.slowPoll
-    case .changing:
-      nextLook = now + Self.settleTime
-    case .reloaded(let result):
-      nextLook = now + Self.slowPoll
-      report(result)
-    }
+    let found = watch.look()
+    isSettling = found == .changing
+    nextLook = now + (isSettling ? Self.settleTime : Self.slowPoll)
+    if case .reloaded(let result) = found { report(result) }
   }
 
   private func report(_ result: TLSReloadResult) {

@@ -1,11 +1,14 @@
 import Glibc
 import Sys
+import TLS
 
 /// The program: options, configuration, supervisor, exit code.
 @main
 struct Main {
   static func main() {
     let arguments = Array(CommandLine.arguments.dropFirst())
+    // First of all: libcurl would start it otherwise, with an exit handler.
+    startOpenSSL()
     do {
       let environment = processEnvironment()
       switch try Options.parse(arguments, environment: environment) {

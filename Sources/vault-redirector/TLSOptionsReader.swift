@@ -76,14 +76,31 @@ struct TLSOptionsReader {
 }
 
 extension StartupError {
-  /// A file or a policy that TLS refuses.
-  init(tls error: TLSError) {
+  /// A file or a policy that TLS refuses, with the option that named it.
+  init(tls error: TLSError, in configuration: TLSConfiguration) {
     let option =
-      switch error {
-      case .policy, .library: ""
+      switch error.path {
+      case nil: ""
+      case configuration.ticketKeyPath: "--ticket-key-file: "
+      case configuration.clients?.authoritiesPath: "--client-ca: "
+      case configuration.clients?.revocationListsPath: "--client-crl: "
       default: "--cert-path, --key-path: "
       }
     self.init(
       exitCode: error.isFileUnreadable ? .noInput : .configuration, message: "\(option)\(error)")
+  }
+}
+
+extension TLSError {
+  /// The file that the error is about; nil where it is about none.
+  fileprivate var path: String? {
+    switch self {
+    case .unreadable(let path, _), .empty(let path), .tooLarge(let path), .notPEM(let path, _),
+      .damaged(let path, _), .encryptedKey(let path), .keyMismatch(_, let path),
+      .leafNotFirst(let path, _), .sameKeyType(_, let path, _), .ticketKeys(let path, _),
+      .tooWeak(let path, _), .unusable(let path, _):
+      path
+    case .policy, .library: nil
+    }
   }
 }

@@ -23,21 +23,33 @@ final class ManualClock: Sendable {
 
 /// A cell, a responder on it, and the answer to one request at a time.
 final class Fixture {
-  let clock = ManualClock()
+  let clock: ManualClock
   let cell: ActiveNodeCell
   let responder: RedirectResponder
 
-  init(
+  convenience init(
     source: DiscoveryStatus.Source = .consul, grace: Duration = .zero,
     reportLoop: @escaping @Sendable (ActiveNode) -> Void = { _ in }
   ) {
-    cell = ActiveNodeCell(status: DiscoveryStatus(source: source), time: clock.source)
+    let clock = ManualClock()
+    let cell = ActiveNodeCell(status: DiscoveryStatus(source: source), time: clock.source)
+    self.init(
+      cell: cell, clock: clock, consulHostPort: source == .consul ? "127.0.0.1:8500" : nil,
+      grace: grace, reportLoop: reportLoop)
+  }
+
+  /// A further worker's responder on the same cell.
+  init(
+    cell: ActiveNodeCell, clock: ManualClock, consulHostPort: String? = nil,
+    grace: Duration = .zero, reportLoop: @escaping @Sendable (ActiveNode) -> Void = { _ in }
+  ) {
+    self.clock = clock
+    self.cell = cell
     responder = RedirectResponder(
       cell: cell,
       settings: RedirectSettings(
-        version: "1.2.3", sourceURL: "https://example.com/source",
-        consulHostPort: source == .consul ? "127.0.0.1:8500" : nil, healthGrace: grace,
-        reportLoop: reportLoop), time: clock.source)
+        version: "1.2.3", sourceURL: "https://example.com/source", consulHostPort: consulHostPort,
+        healthGrace: grace, reportLoop: reportLoop), time: clock.source)
   }
 
   struct Asked {

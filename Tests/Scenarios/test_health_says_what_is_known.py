@@ -48,7 +48,7 @@ def test_it_follows_consul(redirector, dial, consul):
         assert TIME.fullmatch(document["last_consul_poll"])
         assert TIME.fullmatch(document["since"])
         assert document["discovery"]["state"] == "current"
-        assert document["discovery"]["age"] >= 0
+        assert document["discovery"]["age_seconds"] >= 0
 
         consul.status(500, "No cluster leader")
         failed = lambda: health(connection)[1]["discovery"]["last_error"]

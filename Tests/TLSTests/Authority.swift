@@ -1,4 +1,7 @@
-/// A certificate authority made with the `openssl` command; everything it issues is valid when asked for, or not.
+import Synchronization
+
+/// A certificate authority made with the `openssl` command; everything it issues is valid when
+/// asked for, or not.
 struct Authority: Sendable {
   /// PEM files of a certificate and its key.
   struct Pair: Sendable {
@@ -48,7 +51,8 @@ struct Authority: Sendable {
       """, "\(name).cnf")
   }
 
-  /// A certificate for `/O=Example/CN=name` with a new key; dates are as `openssl ca` takes them: `20200101000000Z`.
+  /// A certificate for `/O=Example/CN=name` with a new key; dates are as `openssl ca` takes them:
+  /// `20200101000000Z`.
   func issue(
     _ name: String, key: [String] = Authority.p256, extensions: String = leafExtensions,
     from start: String? = nil, until end: String? = nil
@@ -84,8 +88,13 @@ struct Authority: Sendable {
     return path
   }
 
+  /// `openssl ca` keeps a database for each authority, and does not lock it.
+  private static let turn = Mutex(())
+
   private static func openssl(_ arguments: [String]) throws {
-    let (status, output) = try Subprocess(["openssl"] + arguments).wait()
+    let (status, output) = try turn.withLock { _ in
+      try Subprocess(["openssl"] + arguments).wait()
+    }
     if status != 0 { throw Subprocess.Failed(description: output) }
   }
 }

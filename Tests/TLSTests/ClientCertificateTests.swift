@@ -150,7 +150,8 @@ import Testing
         == "client certificate refused (unable to get certificate CRL)")
   }
 
-  /// Two connections of one client with the second context's view of it: resumed or not, and the reason if refused.
+  /// Two connections of one client with the second context's view of it: resumed or not, and the
+  /// reason if refused.
   private func resumption(
     of client: Authority.Pair, version: String, first: ClientVerification,
     second: ClientVerification

@@ -20,7 +20,8 @@ import Testing
       TLSConfiguration(credentials: [pair]), tickets: try TicketKeyRing())
   }
 
-  /// Puts a copy of `source` in the place of `name`, as certbot does: under another name, then renamed.
+  /// Puts a copy of `source` in the place of `name`, as certbot does: under another name, then
+  /// renamed.
   private func replace(_ name: String, with source: String) throws {
     try Scratch.write(try Scratch.read(source), to: "\(folder)/\(name).new")
     #expect(unsafe rename("\(folder)/\(name).new", "\(folder)/\(name)") == 0)

@@ -1,6 +1,7 @@
 import TLS
 
-/// Keys and certificates made once in a run: a root, an intermediate and leaves, and an authority for clients.
+/// Keys and certificates made once in a run: a root, an intermediate and leaves, and an authority
+/// for clients.
 struct Fixtures: Sendable {
   static let shared = Result { try Fixtures() }
 

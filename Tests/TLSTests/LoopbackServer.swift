@@ -2,8 +2,8 @@ import Glibc
 import Sys
 import TLS
 
-/// Serves one connection after the other on the calling thread, as a worker does: a client runs beside it as a
-/// process of its own.
+/// Serves one connection after the other on the calling thread, as a worker does: a client runs
+/// beside it as a process of its own.
 final class LoopbackServer {
   /// What one connection came to.
   struct Outcome {
@@ -31,7 +31,8 @@ final class LoopbackServer {
   let port: UInt16
   private let output = OutboundBuffer(capacity: 4096)
 
-  /// When set, another connection is served between an answer and the next read, and closed when that has to wait.
+  /// When set, another connection is served between an answer and the next read, and closed when
+  /// that has to wait.
   var intruderContext: TLSContext?
   private(set) var intruder: Outcome?
   private var intruderDescriptor: Int32?
@@ -56,7 +57,8 @@ final class LoopbackServer {
 
   deinit { close(listener) }
 
-  /// Starts a client and serves `connections` of its connections, each with the context of its number.
+  /// Starts a client and serves `connections` of its connections, each with the context of its
+  /// number.
   ///
   /// - Returns: what came of each, and the client's exit status and output.
   func serve(

@@ -12,7 +12,8 @@ import Testing
 
   static let versions = ["TLSv1_2", "TLSv1_3"]
 
-  /// Connects once for each context, each time with the session of the first connection, or of the one before.
+  /// Connects once for each context, each time with the session of the first connection, or of the
+  /// one before.
   ///
   /// - Returns: which connections were resumed, as server and client agree.
   private func resumptions(
@@ -82,7 +83,8 @@ import Testing
     #expect(resumed == [false, true, true])
   }
 
-  /// Lines of a ticket key file, each of its own key: base64 of 48 or 80 bytes that are all the same.
+  /// Lines of a ticket key file, each of its own key: base64 of 48 or 80 bytes that are all the
+  /// same.
   private func line(_ key: Character, bytes: Int) throws -> String {
     let text = String(repeating: key, count: bytes)
     let path = try Scratch.write(text, "raw")

@@ -10,7 +10,8 @@ final class Subprocess {
   private let process: pid_t
   private let outputPath: String
 
-  /// Starts `arguments[0]`, found by PATH, with standard output and error in one file and `input` to read.
+  /// Starts `arguments[0]`, found by PATH, with standard output and error in one file and `input`
+  /// to read.
   init(_ arguments: [String], input: String = "") throws {
     let inputPath = try Scratch.write(input, "input")
     outputPath = Scratch.file("output")

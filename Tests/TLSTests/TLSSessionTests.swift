@@ -124,6 +124,34 @@ import Testing
     #expect(outcomes.allSatisfy { !$0.peerSentCloseNotify })
   }
 
+  @Test func `takes a ClientHello with any byte changed`() throws {
+    let count = 200
+    let (outcomes, status, output) = try serve(
+      connections: count + 1,
+      """
+      hello = ssl.MemoryBIO()
+      try: context.wrap_bio(ssl.MemoryBIO(), hello, server_hostname="localhost").do_handshake()
+      except ssl.SSLWantReadError: pass
+      hello = bytearray(hello.read())
+      for index in range(\(count)):
+        changed = bytearray(hello)
+        changed[index] ^= 0xff
+        raw = connect()
+        try: raw.sendall(changed); raw.shutdown(socket.SHUT_WR); drain(raw)
+        except OSError: pass
+        raw.close()
+      s = wrap(connect()); s.sendall(b"hi\\n"); print(drain(s)); s.unwrap()
+      """)
+    #expect(status == 0, "\(output)")
+    // A change that does no harm (in the random bytes, say) gets an answer, and then the stream
+    // ends.
+    for (index, outcome) in outcomes.dropLast().enumerated() where outcome.handshake != .closed {
+      #expect(outcome.failure?.message.isEmpty == false, "byte \(index): \(outcome.handshake)")
+    }
+    #expect(outcomes.contains { $0.failure != nil })
+    #expect(outcomes.last?.end == .closed)
+  }
+
   @Test func `charges a session nothing for another one's failure`() throws {
     let context = try fixtures.context()
     server.intruderContext = context
@@ -155,7 +183,8 @@ import Testing
   }
 
   @Test func `answers a key update, and goes on`() throws {
-    // `K` updates the client's keys and asks for an update of ours, both sent with what is written next.
+    // `K` updates the client's keys and asks for an update of ours, both sent with what is written
+    // next.
     func serve(updates: Bool) throws -> LoopbackServer.Outcome {
       let (outcomes, _, output) = try self.serve(
         """
@@ -178,8 +207,8 @@ import Testing
     let (with, without) = (try serve(updates: true), try serve(updates: false))
     #expect(with.received == Array("hi\n".utf8))
     #expect(with.end == .closed)
-    // One record more: a header of 5 bytes, a message of 5, a type, a tag of 16 (RFC 8446 §4.6.3). The length of an
-    // ECDSA signature varies by a few bytes from handshake to handshake.
+    // One record more: a header of 5 bytes, a message of 5, a type, a tag of 16 (RFC 8446 §4.6.3).
+    // The length of an ECDSA signature varies by a few bytes from handshake to handshake.
     #expect((20...34).contains(with.sent - without.sent))
   }
 

@@ -282,6 +282,8 @@ class StandInConsul:
                 connection, _ = listener.accept()
             except OSError:
                 return
+            # As Go does: else the body waits 40 ms for the acknowledgement of the head.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._changed:
                 self._count += 1
                 number = self._count
