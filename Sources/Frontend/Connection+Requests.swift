@@ -12,7 +12,7 @@ extension Connection {
         switch receive.withBytes({ parser.parse($0) }) {
         case .complete(let head):
           answer(head, worker)
-          if phase != .readingHead { return .again }
+          if !isReadingHead { return .again }
           continue
         case .failed(let error):
           refuse(error, worker)

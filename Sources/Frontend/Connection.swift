@@ -78,7 +78,12 @@ final class Connection {
   var client: SocketAddress { proxy.client ?? peer }
 
   /// Waits for the first byte of another request.
-  var isIdle: Bool { phase == .readingHead && receive.isEmpty && requests > 0 }
+  var isIdle: Bool { isReadingHead && receive.isEmpty && requests > 0 }
+
+  @inline(__always)
+  var isReadingHead: Bool {
+    if case .readingHead = phase { true } else { false }
+  }
 
   // MARK: The one switch
 
@@ -121,6 +126,12 @@ final class Connection {
 
   /// The descriptor is broken: both directions are gone.
   func breakOff(on worker: Worker) {
+    if phase == .handshaking, transport.session != nil {
+      // What came before the end is still there, and tells why: a client that refuses our
+      // certificate sends its alert, and resets with what it did not read of our flight.
+      mayRead = true
+      advance(on: worker)
+    }
     switch phase {
     case .lingering(let reason): close(worker, reason)
     case .holding: close(worker, .abandonedHold)
@@ -162,18 +173,18 @@ final class Connection {
   }
 
   private func deadline(_ worker: Worker) -> MonotonicTime {
-    let limits = worker.limits
     let timeout =
       switch phase {
-      case .readingProxyHeader: limits.proxyHeaderTimeout
-      case .handshaking: limits.handshakeTimeout
-      case .readingHead where worker.isDraining && receive.isEmpty: limits.drainSilenceTimeout
-      case .readingHead where isIdle: limits.keepAliveTimeout
-      case .readingHead: limits.headTimeout
-      case .holding: limits.holdTimeout
-      case .writingResponse: limits.writeTimeout
-      case .discardingBody: limits.discardTimeout
-      case .lingering, .closed: limits.lingerTimeout
+      case .readingProxyHeader: worker.limits.proxyHeaderTimeout
+      case .handshaking: worker.limits.handshakeTimeout
+      case .readingHead where worker.isDraining && receive.isEmpty:
+        worker.limits.drainSilenceTimeout
+      case .readingHead where isIdle: worker.limits.keepAliveTimeout
+      case .readingHead: worker.limits.headTimeout
+      case .holding: worker.limits.holdTimeout
+      case .writingResponse: worker.limits.writeTimeout
+      case .discardingBody: worker.limits.discardTimeout
+      case .lingering, .closed: worker.limits.lingerTimeout
       }
     return phaseStart + timeout
   }
