@@ -62,7 +62,7 @@ extension Connection {
   private func answer(_ head: RequestHead, _ worker: Worker) {
     let limits = worker.limits
     let isLast =
-      worker.isDraining
+      (worker.isDraining && !hasMore(behind: head))
       || (limits.requestsPerConnectionMax > 0 && requests + 1 >= limits.requestsPerConnectionMax)
     let exceedsDiscard =
       if case .length(let bytes) = head.framing { bytes > limits.discardBytesMax } else { false }
@@ -94,6 +94,17 @@ extension Connection {
     parser.reset()
     body = BodyDiscard(head.framing, limits: limits)
     phase = nextPhase(keepsAlive: keepsAlive, worker)
+  }
+
+  /// Whether more came than one request, or may have: when we are stopping, that is answered too.
+  private func hasMore(behind head: RequestHead) -> Bool {
+    if mayRead { return true }
+    let rest = UInt64(receive.count - head.headBytes)
+    return switch head.framing {
+    case .none: rest > 0
+    case .length(let bytes): rest > bytes
+    case .chunked: rest > 0
+    }
   }
 
   /// Holds the request; its time runs from the first hold on, however often it was asked again meanwhile.

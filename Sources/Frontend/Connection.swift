@@ -128,6 +128,12 @@ final class Connection {
 
   /// The descriptor is broken: both directions are gone.
   func breakOff(on worker: Worker) {
+    if phase == .handshaking, transport.session != nil {
+      // What came before the end is still there, and tells why: a client that refuses our
+      // certificate sends its alert, and resets with what it did not read of our flight.
+      mayRead = true
+      advance(on: worker)
+    }
     switch phase {
     case .lingering(let reason): close(worker, reason)
     case .holding: close(worker, .abandonedHold)

@@ -20,7 +20,7 @@ def pki(tmp_path_factory):
 # The options of the leaf, the parts after it in the file, the mode of the key, and the words.
 FLAWS = {
     "order": ({}, ("root", "between"), 0o600, "the chain is out of order"),
-    "intermediate": ({}, (), 0o600, "the issuer of `CN=localhost` is missing: `CN=Between`"),
+    "intermediate": ({}, (), 0o600, "the issuer of `CN=localhost` is missing, `CN=Between`"),
     "expired": (
         {"start": -9 * DAYS, "end": -DAYS}, ("between",), 0o600, "`CN=localhost` expired at "),
     "future": (

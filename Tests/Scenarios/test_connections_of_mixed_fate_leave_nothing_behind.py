@@ -1,4 +1,4 @@
-"""50,000 connections of every fate (REDIRECTOR_TEST_CONNECTIONS=100000 for more): no descriptor and no memory stays."""
+"""25,000 connections of every fate (REDIRECTOR_TEST_CONNECTIONS=100000 for more): no descriptor and no memory stays."""
 
 import os
 import random
@@ -10,7 +10,7 @@ import pytest
 
 from harness.metrics import scrape, wait_for_count
 
-COUNT = int(os.environ.get("REDIRECTOR_TEST_CONNECTIONS", "50000"))
+COUNT = int(os.environ.get("REDIRECTOR_TEST_CONNECTIONS", "25000"))
 THREADS = 8
 GET = b"GET /v1/x HTTP/1.1\r\nHost: x\r\n\r\n"
 RESET = struct.pack("ii", 1, 0)
