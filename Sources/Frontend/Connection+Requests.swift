@@ -68,7 +68,7 @@ extension Connection {
       if case .length(let bytes) = head.framing { bytes > limits.discardBytesMax } else { false }
     // After a final answer to `Expect: 100-continue` nobody can tell a body from a next request (RFC 9110 §10.1.1).
     let keepsAlive = head.keepsAlive && !isLast && !exceedsDiscard && !head.expectsContinue
-    requestStart = worker.now
+    requestStart = heldSince ?? worker.now
     let mayHold = !isHoldOver && limits.holdTimeout > .zero && worker.mayHoldAnother
     let context = ResponseContext(keepsAlive: keepsAlive, date: worker.date, mayHold: mayHold)
 
@@ -80,11 +80,11 @@ extension Connection {
       }
     }
     guard case .answered(let status) = outcome else {
-      worker.beganHold()
-      enter(.holding, worker)
+      beginHold(head, worker)
       return
     }
     isHoldOver = false
+    heldSince = nil
     requests += 1
     worker.count(status: status, method: head.method)
     if worker.accessLog != .off, worker.logWriter.isEnabled {
@@ -105,6 +105,17 @@ extension Connection {
     case .length(let bytes): rest > bytes
     case .chunked: rest > 0
     }
+  }
+
+  /// Holds the request; its time runs from the first hold on, however often it was asked again meanwhile.
+  private func beginHold(_ head: RequestHead, _ worker: Worker) {
+    guard worker.beginHold(isFirst: heldSince == nil) else {
+      isHoldOver = true
+      return answer(head, worker)
+    }
+    enter(.holding, worker)
+    phaseStart = heldSince ?? worker.now
+    heldSince = phaseStart
   }
 
   private func nextPhase(keepsAlive: Bool, _ worker: Worker) -> ConnectionPhase {
@@ -166,7 +177,7 @@ extension Connection {
   /// Asks the responder again: something was published.
   func retryHold(_ worker: Worker) {
     precondition(phase == .holding, "only a held request is asked again")
-    worker.endedHold()
+    worker.endHold()
     phase = .readingHead
     parser.reset()
     advance(on: worker)

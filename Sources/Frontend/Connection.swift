@@ -42,6 +42,8 @@ final class Connection {
   var requestStart: MonotonicTime
   /// Requests answered so far.
   var requests = 0
+  /// Since when the current request is held; nil where it never was.
+  var heldSince: MonotonicTime?
   /// The hold of the current request is over: the next answer is final.
   var isHoldOver = false
   var proxy = ProxyState()

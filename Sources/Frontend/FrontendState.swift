@@ -16,6 +16,7 @@ final class FrontendState: Sendable {
   private let wakeups: [Wakeup]
   private let currentStage = Atomic<Stage>(.running)
   private let connections = Atomic<Int>(0)
+  private let held = Atomic<Int>(0)
   private let accepting: Atomic<Int>
   private let roomIsWanted = Atomic<Bool>(false)
   private let lastConnectionID = Atomic<UInt64>(0)
@@ -46,6 +47,22 @@ final class FrontendState: Sendable {
 
   func releaseConnection() {
     connections.wrappingSubtract(1, ordering: .relaxed)
+  }
+
+  /// Whether another request may be held, as far as can be told without taking its place.
+  func hasHoldLeft(limit: Int) -> Bool {
+    held.load(ordering: .relaxed) < limit
+  }
+
+  /// Takes a place among the held requests; false where all are taken.
+  func reserveHold(limit: Int) -> Bool {
+    if held.wrappingAdd(1, ordering: .relaxed).newValue <= limit { return true }
+    releaseHold()
+    return false
+  }
+
+  func releaseHold() {
+    held.wrappingSubtract(1, ordering: .relaxed)
   }
 
   /// Asks all workers for an idle connection's place: the one who asks has none to give.

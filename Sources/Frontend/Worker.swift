@@ -288,16 +288,20 @@ final class Worker {
 
   // MARK: Holds
 
-  /// This worker's share of the requests that may be held is not used up.
-  var mayHoldAnother: Bool { held < max(1, limits.heldMax / state.workers) }
+  /// Fewer requests are held than may be, over all workers.
+  var mayHoldAnother: Bool { state.hasHoldLeft(limit: limits.heldMax) }
 
-  func beganHold() {
+  /// Takes a place among the held requests; false where another worker has taken the last one meanwhile.
+  func beginHold(isFirst: Bool) -> Bool {
+    guard state.reserveHold(limit: limits.heldMax) else { return false }
     held += 1
     control.counters.set(FrontendCounter.held, to: UInt64(held))
-    control.counters.add(FrontendCounter.heldTotal)
+    if isFirst { control.counters.add(FrontendCounter.heldTotal) }
+    return true
   }
 
-  func endedHold() {
+  func endHold() {
+    state.releaseHold()
     held -= 1
     control.counters.set(FrontendCounter.held, to: UInt64(held))
   }

@@ -130,6 +130,19 @@ def test_the_hold_goes_on_through_a_node_that_was_active_for_a_moment(holding, d
             wait_until("the end of it", lambda: scrape(run)("active_node_known") == 0)
 
 
+def test_it_ends_while_others_wait_for_a_connection(redirector, dial, certificates, standby):
+    """Who finds no room asks every worker for some, once a second: that must not begin a hold anew."""
+    run = redirector(
+        "--bind", "127.0.0.1", "--vault-addr", standby.origin, "--vault-cacert", certificates.ca,
+        "--hold", "3", "--max-connections", "1")
+    with dial(run, seconds=30) as held:
+        held.send(REQUEST)
+        wait_until("a probe", lambda: standby.requests)
+        with dial(run, seconds=30) as waiting:
+            waiting.send(REQUEST)
+            assert held.response().status == 503
+
+
 def test_a_stop_does_not_wait_for_the_hold(holding, dial):
     run = holding("--shutdown-timeout", "1")
     with contextlib.ExitStack() as stack:

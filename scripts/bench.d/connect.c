@@ -6,18 +6,8 @@
 // new, resumed: connections that ask once and read until the server closes, CONCURRENCY at a time.
 // idle: each connection asks once, reads the answer and stays; prints its line, and ends with
 // its standard input. The line is JSON: how many were answered with 307, resumed, and failed.
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <openssl/err.h>
-#include <openssl/ssl.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "client.h"
 #include <sys/epoll.h>
-#include <time.h>
-#include <unistd.h>
 
 typedef struct {
   int descriptor;
@@ -28,22 +18,8 @@ typedef struct {
   char answer[4096];
 } Slot;
 
-static struct sockaddr_in server = {.sin_family = AF_INET};
-static SSL_CTX *context;
-static char request[4096];
-static int request_length, slot_index, resumes, poller;
+static int slot_index, resumes, poller;
 static long answered, resumed, failed;
-
-static void fail(const char *what) {
-  perror(what);
-  exit(1);
-}
-
-static double now(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
 
 static int keep_ticket(SSL *session, SSL_SESSION *ticket) {
   Slot *slot = SSL_get_ex_data(session, slot_index);
@@ -53,21 +29,16 @@ static int keep_ticket(SSL *session, SSL_SESSION *ticket) {
 }
 
 static void open_slot(Slot *slot) {
-  slot->descriptor = socket(AF_INET, SOCK_STREAM, 0);
-  if (slot->descriptor < 0) fail("socket");
-  if (connect(slot->descriptor, (struct sockaddr *)&server, sizeof server)) fail("connect");
-  setsockopt(slot->descriptor, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
-  slot->session = SSL_new(context);
+  slot->descriptor = connect_socket();
+  if (slot->descriptor < 0) fail("connect");
+  slot->session = make_session(slot->descriptor);
   slot->asked = slot->length = 0;
   SSL_set_ex_data(slot->session, slot_index, slot);
-  SSL_set_tlsext_host_name(slot->session, "localhost");
-  SSL_set_fd(slot->session, slot->descriptor);
-  SSL_set_connect_state(slot->session);
   if (resumes && slot->ticket) SSL_set_session(slot->session, slot->ticket);
 }
 
 static void close_slot(Slot *slot) {
-  int right = slot->length > 12 && memcmp(slot->answer, "HTTP/1.1 307", 12) == 0;
+  int right = slot->length > 12 && is_redirect(slot->answer);
   answered += right;
   failed += !right;
   resumed += SSL_session_reused(slot->session);
@@ -92,18 +63,12 @@ static int advance(Slot *slot) {
   }
 }
 
-static void set_blocking(int descriptor, int blocking) {
-  struct timeval wait = {.tv_sec = 10};
-  setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
-  BIO_socket_nbio(descriptor, !blocking);
-}
-
 // Opens a connection that waits for the server; 0 where the time was up first. A server that shares
 // our core may answer before we ask it to: then the connection is over already, and another follows.
 static int start(Slot *slot, double end) {
   while (now() < end) {
     open_slot(slot);
-    set_blocking(slot->descriptor, 0);
+    BIO_socket_nbio(slot->descriptor, 1);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = slot};
     epoll_ctl(poller, EPOLL_CTL_ADD, slot->descriptor, &event);
     if (!advance(slot)) return 1;
@@ -120,7 +85,7 @@ static void run(int concurrency, double seconds) {
   poller = epoll_create1(0);
   for (int index = 0; index < concurrency; index++) open += start(&slots[index], end);
   while (open > 0) {
-    int many = epoll_wait(poller, ready, 256, 10000);
+    int many = epoll_wait(poller, ready, 256, WAIT_SECONDS * 1000);
     if (many == 0) {
       failed += open;  // nothing came for ten seconds
       return;
@@ -139,34 +104,18 @@ static void stay(int connections) {
   for (int index = 0; index < connections; index++) {
     Slot *slot = &slots[index];
     open_slot(slot);
-    set_blocking(slot->descriptor, 1);
-    int good = SSL_write(slot->session, request, request_length) == request_length &&
-               SSL_read(slot->session, slot->answer, sizeof slot->answer) > 12 &&
-               memcmp(slot->answer, "HTTP/1.1 307", 12) == 0;
+    int good = ask(slot->session, slot->answer, sizeof slot->answer) && is_redirect(slot->answer);
     answered += good;
     failed += !good;
   }
-}
-
-static void read_request(const char *path) {
-  FILE *file = fopen(path, "rb");
-  if (!file) fail(path);
-  request_length = (int)fread(request, 1, sizeof request, file);
-  fclose(file);
 }
 
 int main(int count, char **arguments) {
   if (count < 6) return fputs("usage: see the top of connect.c\n", stderr), 64;
   int idle = strcmp(arguments[3], "idle") == 0;
   int version = strcmp(arguments[4], "1.2") == 0 ? TLS1_2_VERSION : TLS1_3_VERSION;
-  signal(SIGPIPE, SIG_IGN);
-  server.sin_port = htons((uint16_t)atoi(arguments[1]));
-  server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  read_request(arguments[2]);
+  prepare(arguments[1], arguments[2], version);
   resumes = strcmp(arguments[3], "resumed") == 0;
-  context = SSL_CTX_new(TLS_client_method());
-  SSL_CTX_set_min_proto_version(context, version);
-  SSL_CTX_set_max_proto_version(context, version);
   slot_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
   if (resumes) {
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);

