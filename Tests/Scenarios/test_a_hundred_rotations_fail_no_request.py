@@ -123,6 +123,18 @@ def issue(directory, root):
             join(directory / f"{number}.pem", pair.certificate, between.certificate), pair.key)
 
 
+def break_it(run, context, damage, pair, signals):
+    """What does not fit is counted once, and changes nothing."""
+    failures = scrape(run)("tls_reloads_total", result="failure")
+    before = leaf(run, context)
+    damage(pair)
+    if signals:
+        run.signal(signal.SIGHUP)
+    wait_until(
+        "a failed reload", lambda: scrape(run)("tls_reloads_total", result="failure") > failures)
+    assert leaf(run, context) == before
+
+
 def check_what_is_told(run, metrics, pairs):
     """Metrics and the log know the newest leaf, and the one before it."""
     assert metrics("tls_reloads_total", result="success") >= ROTATIONS
@@ -141,7 +153,6 @@ def test_rotations(serving, tmp_path):
     newest = client_context(root.certificate)
     sessions = {version: fetch(run, context)[1] for version, context in contexts.items()}
     held = Connection(run.port, tls=newest, seconds=60)
-    failures = 0
     delays = []
     ways = itertools.cycle(
         itertools.product(
@@ -149,22 +160,9 @@ def test_rotations(serving, tmp_path):
     breaks = itertools.cycle((volume.halve, volume.mismatch, volume.empty, volume.remove))
     requests = 0
 
-    def break_it(number):
-        """What does not fit is counted once, and changes nothing."""
-        nonlocal failures
-        failures = scrape(run)("tls_reloads_total", result="failure")
-        before = leaf(run, newest)
-        next(breaks)(pairs[number])
-        if number % 2:
-            run.signal(signal.SIGHUP)
-        wait_until(
-            "a failed reload",
-            lambda: scrape(run)("tls_reloads_total", result="failure") > failures)
-        assert leaf(run, newest) == before
-
     def rotate(number):
         if number % 7 == 0:
-            break_it(number)
+            break_it(run, newest, next(breaks), pairs[number], signals=number % 2)
         replace, signals = next(ways)
         replace(pairs[number])
         start = time.monotonic()
