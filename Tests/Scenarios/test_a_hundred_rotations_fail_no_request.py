@@ -4,7 +4,6 @@ No request fails, the new leaf is served each time, a session of before the firs
 """
 
 import itertools
-import os
 import pathlib
 import shutil
 import signal
@@ -123,6 +122,7 @@ def issue(directory, root):
             join(directory / f"{number}.pem", pair.certificate, between.certificate), pair.key)
 
 
+<<<<<<< HEAD
 def break_it(run, context, damage, pair, signals):
     """What does not fit is counted once, and changes nothing."""
     failures = scrape(run)("tls_reloads_total", result="failure")
@@ -141,6 +141,60 @@ def check_what_is_told(run, metrics, pairs):
     assert metrics("tls_certificate_not_after_timestamp_seconds", serial=pairs[-1].serial) > 0
     last = [line for line in run.lines if 'msg="certificate reloaded"' in line][-1]
     assert f"serial={pairs[-1].serial}" in last and f"old_serial={pairs[-2].serial}" in last
+=======
+class Rotations:
+    """Replaces the pair of a run by the next one, in every way in turn."""
+
+    def __init__(self, run, volume, pairs, root):
+        self.run, self.volume, self.pairs = run, volume, pairs
+        self.contexts = [
+            versioned(client_context(root.certificate), version) for version in ("1.2", "1.3")]
+        self.requests, self.delays = 0, []
+        self._newest = client_context(root.certificate)
+        self._held = Connection(run.port, tls=self._newest, seconds=60)
+        self._ways = itertools.cycle(itertools.product(
+            (volume.swap, volume.rename, volume.rewrite), (True, False, True)))
+        self._breaks = itertools.cycle(
+            (volume.halve, volume.mismatch, volume.empty, volume.remove))
+
+    def under_load(self, numbers) -> tuple[int, int]:
+        """Rotates, and gives descriptors and bytes once all are gone but the one that is held."""
+        load = Load(self.run, self.contexts)
+        try:
+            for number in numbers:
+                if number % 7 == 0:
+                    self._break(number)
+                self._rotate(number)
+        finally:
+            load.stop()
+        assert load.failures == []
+        self.requests += load.requests
+        # The one that is held, and the scrape itself.
+        wait_until("all to be gone", lambda: scrape(self.run)("connections_active") == 2)
+        return self.run.descriptors(), self.run.memory()["Anonymous"]
+
+    def _break(self, number):
+        """What does not fit is counted, and changes nothing."""
+        failures = lambda: scrape(self.run)("tls_reloads_total", result="failure")
+        before, served = failures(), leaf(self.run, self._newest)
+        next(self._breaks)(self.pairs[number])
+        if number % 2:
+            self.run.signal(signal.SIGHUP)
+        wait_until("a failed reload", lambda: failures() > before)
+        assert leaf(self.run, self._newest) == served
+
+    def _rotate(self, number):
+        replace, signals = next(self._ways)
+        replace(self.pairs[number])
+        start = time.monotonic()
+        if signals:
+            self.run.signal(signal.SIGHUP)
+        wanted = leaf_of(self.pairs[number].certificate)
+        wait_until(f"leaf {number}", lambda: leaf(self.run, self._newest) == wanted)
+        self.delays.append(time.monotonic() - start)
+        # A connection of before the first rotation keeps what it has.
+        assert self._held.request("GET", "/v1/a").status == 307
+>>>>>>> tls-scenarios
 
 
 def test_rotations(serving, tmp_path):
@@ -148,6 +202,7 @@ def test_rotations(serving, tmp_path):
     pairs = list(itertools.islice(issue(tmp_path, root), ROTATIONS + 1))
     volume = Volume(tmp_path / "volume", pairs[0])
     run = serving("-c", volume.certificate, "-k", volume.key, tls=False)
+<<<<<<< HEAD
     contexts = {
         version: versioned(client_context(root.certificate), version) for version in ("1.2", "1.3")}
     newest = client_context(root.certificate)
@@ -197,10 +252,24 @@ def test_rotations(serving, tmp_path):
     assert requests > 0
     metrics = scrape(run)
     check_what_is_told(run, metrics, pairs)
+=======
+    rotations = Rotations(run, volume, pairs, root)
+    sessions = [fetch(run, context)[1] for context in rotations.contexts]
+    descriptors, memory = rotations.under_load(range(1, WARM_UP + 1))
+    descriptors_at_end, memory_at_end = rotations.under_load(range(WARM_UP + 1, ROTATIONS + 1))
+    for context, session in zip(rotations.contexts, sessions):
+        assert fetch(run, context, session)[2], f"a {context.minimum_version!r} session of before"
+    metrics = scrape(run)
+    assert metrics("tls_reloads_total", result="success") >= ROTATIONS
+    assert metrics("tls_certificate_not_after_timestamp_seconds", serial=pairs[-1].serial) > 0
+    assert rotations.requests > 0
+    last = [line for line in run.lines if 'msg="certificate reloaded"' in line][-1]
+    assert f"serial={pairs[-1].serial}" in last and f"old_serial={pairs[-2].serial}" in last
+>>>>>>> tls-scenarios
     assert descriptors_at_end == descriptors
     assert memory_at_end - memory < GROWTH_MAX
-    held.__exit__()
+    delays = sorted(rotations.delays)
     print(
-        f"{requests} requests; the new leaf after {sorted(delays)[len(delays) // 2]:.2f} s,",
-        f"{max(delays):.2f} s at most; {memory_at_end - memory:+} bytes; reloads:",
+        f"{rotations.requests} requests; the new leaf after {delays[len(delays) // 2]:.2f} s,",
+        f"{delays[-1]:.2f} s at most; {memory_at_end - memory:+} bytes; reloads:",
         metrics.nonzero("tls_reloads_total", "result"))
