@@ -122,26 +122,6 @@ def issue(directory, root):
             join(directory / f"{number}.pem", pair.certificate, between.certificate), pair.key)
 
 
-<<<<<<< HEAD
-def break_it(run, context, damage, pair, signals):
-    """What does not fit is counted once, and changes nothing."""
-    failures = scrape(run)("tls_reloads_total", result="failure")
-    before = leaf(run, context)
-    damage(pair)
-    if signals:
-        run.signal(signal.SIGHUP)
-    wait_until(
-        "a failed reload", lambda: scrape(run)("tls_reloads_total", result="failure") > failures)
-    assert leaf(run, context) == before
-
-
-def check_what_is_told(run, metrics, pairs):
-    """Metrics and the log know the newest leaf, and the one before it."""
-    assert metrics("tls_reloads_total", result="success") >= ROTATIONS
-    assert metrics("tls_certificate_not_after_timestamp_seconds", serial=pairs[-1].serial) > 0
-    last = [line for line in run.lines if 'msg="certificate reloaded"' in line][-1]
-    assert f"serial={pairs[-1].serial}" in last and f"old_serial={pairs[-2].serial}" in last
-=======
 class Rotations:
     """Replaces the pair of a run by the next one, in every way in turn."""
 
@@ -194,7 +174,6 @@ class Rotations:
         self.delays.append(time.monotonic() - start)
         # A connection of before the first rotation keeps what it has.
         assert self._held.request("GET", "/v1/a").status == 307
->>>>>>> tls-scenarios
 
 
 def test_rotations(serving, tmp_path):
@@ -202,57 +181,6 @@ def test_rotations(serving, tmp_path):
     pairs = list(itertools.islice(issue(tmp_path, root), ROTATIONS + 1))
     volume = Volume(tmp_path / "volume", pairs[0])
     run = serving("-c", volume.certificate, "-k", volume.key, tls=False)
-<<<<<<< HEAD
-    contexts = {
-        version: versioned(client_context(root.certificate), version) for version in ("1.2", "1.3")}
-    newest = client_context(root.certificate)
-    sessions = {version: fetch(run, context)[1] for version, context in contexts.items()}
-    held = Connection(run.port, tls=newest, seconds=60)
-    delays = []
-    ways = itertools.cycle(
-        itertools.product(
-            (volume.swap, volume.rename, volume.rewrite), (True, False, True)))
-    breaks = itertools.cycle((volume.halve, volume.mismatch, volume.empty, volume.remove))
-    requests = 0
-
-    def rotate(number):
-        if number % 7 == 0:
-            break_it(run, newest, next(breaks), pairs[number], signals=number % 2)
-        replace, signals = next(ways)
-        replace(pairs[number])
-        start = time.monotonic()
-        if signals:
-            run.signal(signal.SIGHUP)
-        wanted = leaf_of(pairs[number].certificate)
-        wait_until(f"leaf {number}", lambda: leaf(run, newest) == wanted)
-        delays.append(time.monotonic() - start)
-        # A connection of before the first rotation keeps what it has.
-        assert held.request("GET", "/v1/a").status == 307
-
-    def rotate_under_load(numbers):
-        """Rotates, and measures once nothing but the connection that is held is left."""
-        nonlocal requests
-        load = Load(run, contexts.values())
-        try:
-            for number in numbers:
-                rotate(number)
-        finally:
-            load.stop()
-        assert load.failures == []
-        requests += load.requests
-        wait_until(
-            "all to be gone but the one that is held and the scrape itself",
-            lambda: scrape(run)("connections_active") == 2)
-        return run.descriptors(), run.memory()["Anonymous"]
-
-    descriptors, memory = rotate_under_load(range(1, WARM_UP + 1))
-    descriptors_at_end, memory_at_end = rotate_under_load(range(WARM_UP + 1, ROTATIONS + 1))
-    for version, session in sessions.items():
-        assert fetch(run, contexts[version], session)[2], f"a TLS {version} session of before"
-    assert requests > 0
-    metrics = scrape(run)
-    check_what_is_told(run, metrics, pairs)
-=======
     rotations = Rotations(run, volume, pairs, root)
     sessions = [fetch(run, context)[1] for context in rotations.contexts]
     descriptors, memory = rotations.under_load(range(1, WARM_UP + 1))
@@ -265,7 +193,6 @@ def test_rotations(serving, tmp_path):
     assert rotations.requests > 0
     last = [line for line in run.lines if 'msg="certificate reloaded"' in line][-1]
     assert f"serial={pairs[-1].serial}" in last and f"old_serial={pairs[-2].serial}" in last
->>>>>>> tls-scenarios
     assert descriptors_at_end == descriptors
     assert memory_at_end - memory < GROWTH_MAX
     delays = sorted(rotations.delays)
