@@ -28,3 +28,10 @@ extension Duration {
   /// Rounded towards zero; at most 292 years.
   var wholeMilliseconds: Int { Int(wholeNanoseconds / 1_000_000) }
 }
+
+/// An address as given, for an error's text: without the user's part before `@` and the query, which could be secrets.
+func quotedAddress(_ text: some StringProtocol) -> String {
+  var shown = String(text)
+  if let at = shown.lastIndex(of: "@") { shown = "..." + shown[at...] }
+  return "\"\(sanitized(shown))\""
+}

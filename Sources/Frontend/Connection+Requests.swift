@@ -93,7 +93,18 @@ extension Connection {
     receive.consume(head.headBytes)
     parser.reset()
     body = BodyDiscard(head.framing, limits: limits)
+    if !body.isFinished { dropBodyAtHand() }
     phase = nextPhase(keepsAlive: keepsAlive, worker)
+  }
+
+  /// Drops what came of the body together with the head: often all of it.
+  private func dropBodyAtHand() {
+    guard !receive.isEmpty else { return }
+    switch receive.withBytes({ body.discard($0) }) {
+    case .needsMore(let used), .finished(let used): receive.consume(used)
+    // Left as it is: `discardBody` finds it again, once the answer is out.
+    case .tooLarge, .malformed: break
+    }
   }
 
   /// Whether more came than one request, or may have: when we are stopping, that is answered too.
@@ -147,10 +158,18 @@ extension Connection {
       if transport.hasUnsentBytes { break }
       beginLingering(worker, reason)
       return .again
-    case .readHead, .discardBody:
+    case .readHead:
       guard flush(worker) else { return .wait }
       if transport.hasUnsentBytes { break }
-      enter(next == .readHead ? .readingHead : .discardingBody, worker)
+      enter(.readingHead, worker)
+      return .again
+    case .discardBody:
+      // Many clients give up a connection that answers before they have sent all. The kernel keeps the answer until
+      // the body is here, and no longer than a fifth of a second.
+      transport.socket.cork()
+      guard flush(worker) else { return .wait }
+      if transport.hasUnsentBytes { break }
+      enter(.discardingBody, worker)
       return .again
     }
     phaseStart = worker.now
@@ -200,6 +219,7 @@ extension Connection {
           receive.consume(used)
         case .finished(let used):
           receive.consume(used)
+          transport.socket.uncork()
           enter(.readingHead, worker)
           return .again
         case .tooLarge:
