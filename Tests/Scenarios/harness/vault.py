@@ -71,7 +71,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if self.path.startswith("/v1/sys/health"):
             status = vault.status
         elif self.path == "/v1/sys/leader" and vault.active_time:
-            status, body = 200, {"ha_enabled": True, "active_time": vault.active_time}
+            status = 200
+            body = {"ha_enabled": True, "is_self": True, "active_time": vault.active_time}
         text = json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(text)))
