@@ -21,7 +21,7 @@ from clients import Clients
 from harness.certs import REPOSITORY, Certificates
 from machine import Machine, Noise, allow_descriptors
 
-QUICK = {"rounds": 3, "seconds": 0.5, "idle": 2000, "changes": 15}
+QUICK = {"rounds": 3, "seconds": 0.5, "idle": 1000, "changes": 15}
 
 
 def parse_options(known: dict[str, object]) -> argparse.Namespace:
@@ -29,10 +29,10 @@ def parse_options(known: dict[str, object]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="scripts/bench", description=__doc__,
         epilog="Performance.md says what each scenario means.")
-    parser.add_argument("--quick", action="store_true", help="few short rounds: 3 minutes, hints only")
+    parser.add_argument("--quick", action="store_true", help="few short rounds: 3 minutes, hints")
     parser.add_argument("--rounds", type=int, default=21)
-    parser.add_argument("--seconds", type=float, default=1, help="of a server's round; wrk's at least 1")
-    parser.add_argument("--connections", type=int, default=64, help="at a time; at most 16 new ones")
+    parser.add_argument("--seconds", type=float, default=1, help="of a server's round; wrk's: 1 or more")
+    parser.add_argument("--connections", type=int, default=64, help="at a time; of new ones 16")
     parser.add_argument("--idle", type=int, default=10000, help="connections that stay")
     parser.add_argument("--changes", type=int, default=60, help="of the active node, for publish")
     parser.add_argument(
@@ -52,7 +52,8 @@ def build_ours():
     """Builds the release binary, unless REDIRECTOR_BINARY names one."""
     if not os.environ.get("REDIRECTOR_BINARY"):
         print("Building the release binary.", file=sys.stderr)
-        built = subprocess.run([REPOSITORY / "scripts" / "build"], stdout=subprocess.PIPE, text=True)
+        command = [REPOSITORY / "scripts" / "build"]
+        built = subprocess.run(command, stdout=subprocess.PIPE, text=True)
         if built.returncode:
             sys.exit(built.stdout + "bench: the build failed")
         os.environ["REDIRECTOR_BINARY"] = built.stdout.splitlines()[-1]
@@ -91,8 +92,8 @@ def report(options: argparse.Namespace, machine: Machine, noise: Noise, rows: li
     sentences = [noise.sentence(rows)]
     if "workers" in options.scenarios and machine.pair_is_shared:
         sentences.append(
-            "Two workers and their client share this machine's cores: it has too few to show what the "
-            "second worker adds; only CPU per request counts there.")
+            "Two workers and their client share this machine's cores: it has too few to show what "
+            "the second worker adds; only CPU per request counts there.")
     print(table.table(rows))
     print("\n".join(sentences))
     if options.json:

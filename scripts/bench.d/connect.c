@@ -1,4 +1,4 @@
-// A client for what wrk cannot do: wrk resumes its TLS sessions, and so never makes a new connection.
+// A client for what wrk cannot do: wrk resumes its sessions, and so never makes a new connection.
 //
 //   connect PORT REQUEST-FILE new|resumed 1.2|1.3 CONCURRENCY SECONDS
 //   connect PORT REQUEST-FILE idle 1.2|1.3 CONNECTIONS
@@ -64,7 +64,7 @@ static int advance(Slot *slot) {
 }
 
 // Opens a connection that waits for the server; 0 where the time was up first. A server that shares
-// our core may answer before we ask it to: then the connection is over already, and another follows.
+// our core may answer before we wait for it: then the connection is over, and another follows.
 static int start(Slot *slot, double end) {
   while (now() < end) {
     open_slot(slot);
