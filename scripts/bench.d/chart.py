@@ -48,7 +48,7 @@ def draw(rows: list[Row], machine: dict[str, str | int]) -> str:
         _text(16, 28, "What a request costs each server: shorter is better", "title"),
         _text(16, 46, "Median, whiskers at the quartiles of the rounds. Each group has its own "
               "scale; … is cut off. µs are CPU per request; at half load, latency.", "small"),
-        *_legend(dict.fromkeys(row.server for row in rows)),
+        *_legend(dict.fromkeys(row.server.partition(",")[0] for row in rows)),
     ]
     return "\n".join([*head, *parts, _text(16, top - 4, where, "small"), "</svg>"]) + "\n"
 
@@ -94,4 +94,4 @@ def _text(x: float, y: float, text: str, kind: str = "") -> str:
 
 
 def _colour(name: str) -> str:
-    return COLOURS.get(name, "#8a8f98")
+    return COLOURS[name.partition(",")[0]]
