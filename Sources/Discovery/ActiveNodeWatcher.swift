@@ -1,5 +1,4 @@
 import CCurl
-import Glibc
 package import Redirect
 import Synchronization
 package import Sys
@@ -50,11 +49,6 @@ package final class ActiveNodeWatcher: @unchecked Sendable {
   /// Reads the token again and asks at once.
   package func reload() {
     isReloading.store(true, ordering: .releasing)
-    loop.wake()
-  }
-
-  /// Looks at the clock again: for a test that has moved it.
-  func wake() {
     loop.wake()
   }
 

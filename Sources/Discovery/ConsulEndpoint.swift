@@ -24,7 +24,7 @@ package struct ConsulEndpoint: Hashable, Sendable {
   package init(_ text: String, forcesTLS: Bool, option: String) throws(DiscoveryError) {
     func invalid(_ reason: String) -> DiscoveryError { .invalid(option: option, reason: reason) }
     guard text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f }), !text.isEmpty else {
-      throw invalid("\"\(sanitized(text))\" is not an address; write host:port")
+      throw invalid("\(quotedAddress(text)) is not an address; write host:port")
     }
     let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
     guard parts.count == 2, parts[1].hasPrefix("//") else {
@@ -50,7 +50,7 @@ package struct ConsulEndpoint: Hashable, Sendable {
       (place, pathPrefix) = try Self.parse(rest, defaultPort: 443, invalid: invalid)
       usesTLS = true
     default:
-      throw invalid("unknown scheme \"\(parts[0])\"; use http, https or unix")
+      throw invalid("unknown scheme \(quotedAddress(parts[0])); use http, https or unix")
     }
   }
 
@@ -59,12 +59,14 @@ package struct ConsulEndpoint: Hashable, Sendable {
   ) throws(DiscoveryError) -> (Place, String) {
     let slash = text.firstIndex(of: "/") ?? text.endIndex
     guard let authority = Authority(text[..<slash]) else {
-      throw invalid("\"\(text)\" does not begin with host:port; an IPv6 address stands in brackets")
+      throw invalid(
+        "\(quotedAddress(text)) does not begin with host:port; an IPv6 address stands in brackets")
     }
     var prefix = text[slash...]
     while prefix.hasSuffix("/") { prefix.removeLast() }
     guard !prefix.contains(where: { $0 == "?" || $0 == "#" }) else {
-      throw invalid("\"\(text)\" has a query or a fragment; only a path may follow the address")
+      throw invalid(
+        "\(quotedAddress(text)) has a query or a fragment; only a path may follow the address")
     }
     return (.tcp(host: authority.host, port: authority.port ?? defaultPort), String(prefix))
   }

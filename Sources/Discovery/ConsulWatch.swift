@@ -108,12 +108,13 @@ struct ConsulWatch {
     case .failure(let failure):
       return fail(failure.reason, now: now, random: random)
     case .success(let answer) where answer.status != 200:
+      // Before another token takes the place of the one that the answer may quote.
+      let reason = withoutToken(reason(of: answer))
       if answer.status == 403, readToken() {
         // A rotated token: worth one attempt at once.
         backoff.succeed()
       }
-      return fail(
-        reason(of: answer), now: now, random: random, retryAfter: answer.fields["retry-after"])
+      return fail(reason, now: now, random: random, retryAfter: answer.fields["retry-after"])
     case .success(let answer):
       return take(answer, now: now, random: random)
     }

@@ -1,5 +1,6 @@
 import Redirect
 import Synchronization
+import Sys
 import Telemetry
 
 /// What discovery counts: written by its thread, read by whoever renders the metrics.
@@ -41,7 +42,7 @@ final class DiscoveryMetrics: Sendable {
     update { values in
       values.requests[RequestKey(source: source, result: name), default: 0] += 1
       if case .success = result {
-        values.seconds[source, default: 0] += duration.inSeconds
+        values.seconds[source, default: 0] += duration.decimalSeconds
       }
     }
   }
@@ -127,14 +128,8 @@ final class DiscoveryMetrics: Sendable {
       MetricFamily(
         "consul_last_contact_seconds", .gauge,
         help: "How long ago the answering server had heard of its leader.",
-        values.lastContact.map { [MetricSample($0.inSeconds)] } ?? []),
+        values.lastContact.map { [MetricSample($0.decimalSeconds)] } ?? []),
     ]
     return families
-  }
-}
-
-extension Duration {
-  var inSeconds: Double {
-    Double(components.seconds) + Double(components.attoseconds) / 1e18
   }
 }

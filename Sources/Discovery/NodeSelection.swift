@@ -101,8 +101,8 @@ private struct Criterion {
         .outranked
       }
     return NodeVerdict(
-      name: entry.nodeName, target: target, role: role(of: entry), modifyIndex: entry.modifyIndex,
-      checks: entry.checks, outcome: outcome)
+      name: sanitized(entry.nodeName), target: target, role: role(of: entry),
+      modifyIndex: entry.modifyIndex, checks: entry.checks, outcome: outcome)
   }
 
   private func refusal(_ entry: ServiceEntry) -> String? {

@@ -19,7 +19,11 @@ struct ProbeBoard {
     let node: ActiveNode
     var state = VaultState.unknown
     var nextAt = Duration.zero
-    var isAsked = false
+    /// When the question was asked whose answer is outstanding.
+    var askedAt: Duration?
+    var isAsked: Bool { askedAt != nil }
+    /// It was active, and its next answer is late: a node that is being sealed says nothing until it is.
+    var isInDoubt = false
     /// `active_time` of `/v1/sys/leader`, in its own text; asked for when two claim to be active.
     var activeTime: String?
     var wantsActiveTime = false
@@ -63,17 +67,21 @@ struct ProbeBoard {
     nodes.firstIndex { $0.node.target == target }
   }
 
-  /// When the next question is due.
+  /// When the next question is due, or an answer late.
   var nextAt: Duration? {
-    nodes.lazy.filter { !$0.isAsked }.map(\.nextAt).min()
+    nodes.lazy.compactMap { node in
+      guard let askedAt = node.askedAt else { return node.nextAt }
+      return node.state == .active && !node.isInDoubt ? askedAt + Self.hurriedInterval : nil
+    }.min()
   }
 
   /// The questions that are due, each to be answered by `take`.
   mutating func due(now: Duration) -> [ProbeQuestion] {
+    doubt(now: now)
     var questions: [ProbeQuestion] = []
     for index in nodes.indices {
       if !nodes[index].isAsked, nodes[index].nextAt <= now {
-        nodes[index].isAsked = true
+        nodes[index].askedAt = now
         questions.append(.health(nodes[index].node.target))
       }
       if nodes[index].wantsActiveTime, !nodes[index].isAskedForActiveTime {
@@ -85,6 +93,17 @@ struct ProbeBoard {
     return questions
   }
 
+  /// Who is active and lets us wait is not given up, and yields to any other that says 200; so all others are asked.
+  private mutating func doubt(now: Duration) {
+    for index in nodes.indices where nodes[index].state == .active && !nodes[index].isInDoubt {
+      guard let askedAt = nodes[index].askedAt, askedAt + Self.hurriedInterval <= now else {
+        continue
+      }
+      nodes[index].isInDoubt = true
+      hurry(now: now)
+    }
+  }
+
   /// Takes the answer to `.health`.
   ///
   /// - Parameter random: a number in 0..<1, for the jitter.
@@ -94,17 +113,20 @@ struct ProbeBoard {
     // A node may have left the list while it was asked.
     guard let index = place(of: target) else { return }
     let wasActive = nodes[index].state == .active
+    let wasSure = wasActive && !nodes[index].isInDoubt
     nodes[index].state = state
-    nodes[index].isAsked = false
+    nodes[index].askedAt = nil
+    nodes[index].isInDoubt = false
     if state != .active { nodes[index].activeTime = nil }
     let pause = hasActive ? interval : min(interval, Self.hurriedInterval)
-    // Jitter of a tenth: redirectors that started together do not ask together for ever.
-    nodes[index].nextAt = now + pause * (0.9 + 0.2 * random)
+    // A quarter more or less: redirectors do not ask together, nor one redirector all nodes at once, so that a change
+    // is noticed at one node or another well within the interval.
+    nodes[index].nextAt = now + pause * (0.75 + 0.5 * random)
     if wasActive, state != .active {
       // Its successor may be there already.
       for other in nodes.indices where other != index { nodes[other].nextAt = now }
     }
-    if state == .active, !wasActive { settleSplit(arrival: index, now: now) }
+    if state == .active, !wasSure { settleSplit(arrival: index, now: now) }
     if case .active(let node) = verdict { incumbent = node.target }
   }
 
@@ -121,12 +143,12 @@ struct ProbeBoard {
     nodes.allSatisfy { $0.state != .unknown && !$0.wantsActiveTime && !$0.isAskedForActiveTime }
   }
 
-  private var hasActive: Bool { nodes.contains { $0.state == .active } }
+  private var hasActive: Bool { nodes.contains { $0.state == .active && !$0.isInDoubt } }
 
   /// Two say that they are active: the older word may be out of date, so it is asked for again, and both for the time
   /// since when.
   private mutating func settleSplit(arrival: Int, now: Duration) {
-    let actives = nodes.indices.filter { nodes[$0].state == .active }
+    let actives = nodes.indices.filter { nodes[$0].state == .active && !nodes[$0].isInDoubt }
     guard actives.count > 1 else { return }
     for index in actives {
       nodes[index].wantsActiveTime = true
@@ -145,7 +167,9 @@ struct ProbeBoard {
 
   /// Of those that say they are active the one that is: the latest, else the incumbent, else the first. Nil where none says so.
   func active(among list: [Node]) -> ActiveNode? {
-    let actives = list.filter { $0.state == .active }
+    let claimants = list.filter { $0.state == .active }
+    let sure = claimants.filter { !$0.isInDoubt }
+    let actives = sure.isEmpty ? claimants : sure
     let times = actives.compactMap { $0.activeTime.map { UTCTime($0) } }
     if times.count == actives.count, Set(times).count > 1, let latest = times.max() {
       return actives.first { $0.activeTime.map { UTCTime($0) } == latest }?.node

@@ -44,16 +44,43 @@ enum SmallFile {
     return token
   }
 
-  /// That `path` is a readable file with a PEM block whose name ends with `kind`.
+  /// That `path` is a readable file with a PEM block whose name ends with `kind`, and that each such block is base64 of
+  /// what begins like DER (RFC 7468): libcurl would say so only when it first connects.
   static func checkPEM(_ path: String, kind: String, option: String) throws(DiscoveryError) {
+    func unfit(_ reason: String) -> DiscoveryError {
+      .unfit(option: option, path: path, reason: reason)
+    }
     let text = String(decoding: try read(path, option: option), as: UTF8.self)
-    let found = text.split(separator: "\n").contains { line in
-      line.hasPrefix("-----BEGIN ") && trimmed(line[...]).hasSuffix("\(kind)-----")
+    var content: String?
+    var found = 0
+    for line in text.split(whereSeparator: \.isNewline).map({ trimmed($0) }) {
+      if line.hasPrefix("-----BEGIN "), line.hasSuffix("\(kind)-----") {
+        content = ""
+      } else if line.hasPrefix("-----END "), let block = content {
+        guard isEncodedDER(block) else { throw unfit("a PEM block \"\(kind)\" in it is damaged") }
+        found += 1
+        content = nil
+      } else if let block = content {
+        content = block + line
+      }
     }
-    guard found else {
-      throw .unfit(
-        option: option, path: path, reason: "there is no PEM block \"\(kind)\" in it")
-    }
+    guard content == nil else { throw unfit("a PEM block \"\(kind)\" in it has no end") }
+    guard found > 0 else { throw unfit("there is no PEM block \"\(kind)\" in it") }
+  }
+
+  /// Base64 of a SEQUENCE, as every certificate and key is.
+  private static func isEncodedDER(_ text: String) -> Bool {
+    let digits = text.utf8.reversed().drop { $0 == UInt8(ascii: "=") }
+    return text.utf8.count % 4 == 0 && text.utf8.count - digits.count <= 2
+      && text.hasPrefix("M")
+      && digits.allSatisfy { byte in
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+          UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "+"), UInt8(ascii: "/"):
+          true
+        default: false
+        }
+      }
   }
 
   static func checkDirectory(_ path: String, option: String) throws(DiscoveryError) {

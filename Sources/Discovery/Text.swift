@@ -1,4 +1,5 @@
 import Redirect
+import Sys
 
 /// `text` in printable ASCII on one line, without query strings, and cut to what a status may hold:
 /// for logs and health.
@@ -24,11 +25,13 @@ func trimmed(_ text: Substring) -> String {
 }
 
 extension Duration {
-  /// Rounded down; the whole range of a deadline fits.
-  var wholeMilliseconds: Int {
-    let (seconds, attoseconds) = components
-    return Int(clamping: seconds.multipliedReportingOverflow(by: 1000).partialValue)
-      + Int(attoseconds / 1_000_000_000_000_000)
-  }
+  /// Rounded towards zero; at most 292 years.
+  var wholeMilliseconds: Int { Int(wholeNanoseconds / 1_000_000) }
+}
 
+/// An address as given, for an error's text: without the user's part before `@` and the query, which could be secrets.
+func quotedAddress(_ text: some StringProtocol) -> String {
+  var shown = String(text)
+  if let at = shown.lastIndex(of: "@") { shown = "..." + shown[at...] }
+  return "\"\(sanitized(shown))\""
 }

@@ -40,6 +40,7 @@ final class TransferLoop {
     for transfer in running.values where transfer.question == question { remove(transfer) }
   }
 
+  /// Gives up everything.
   func cancelAll() {
     for transfer in running.values { remove(transfer) }
   }
@@ -51,7 +52,9 @@ final class TransferLoop {
     perform()
     let early = takeFinished()
     if !early.isEmpty { return early }
-    let milliseconds = Int32(clamping: max(0, timeout.wholeMilliseconds))
+    // Rounded up, or the last fraction of a millisecond would be spent in turning round and round.
+    let milliseconds = Int32(
+      clamping: max(0, (timeout + .nanoseconds(999_999)).wholeMilliseconds))
     unsafe curl_multi_poll(multi, nil, 0, milliseconds, nil)
     perform()
     return takeFinished()

@@ -9,7 +9,7 @@ package struct VaultAddress: Hashable, Sendable {
   /// - Throws: an error that names `--vault-addr`.
   package init(_ text: String, option: String = "--vault-addr") throws(DiscoveryError) {
     func invalid(_ reason: String) -> DiscoveryError {
-      .invalid(option: option, reason: "\"\(sanitized(text))\" \(reason)")
+      .invalid(option: option, reason: "\(quotedAddress(text)) \(reason)")
     }
     let scheme: RedirectTarget.Scheme
     if text.lowercased().hasPrefix("https://") {

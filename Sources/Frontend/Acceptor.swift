@@ -4,8 +4,8 @@ import Sys
 ///
 /// Workers share each listening socket; the kernel wakes one of them for a connection (EPOLLEXCLUSIVE). At the limit of
 /// connections, or out of descriptors, an idle connection is closed to make room; where none is idle, the listeners
-/// are taken out of the poller until a connection ends or a pause, which doubles, is over. New connections wait in
-/// the kernel's backlog meanwhile, and nothing spins.
+/// are taken out of the poller until a connection ends or a pause, which doubles, is over, and the other workers are
+/// asked to close an idle one of theirs. New connections wait in the kernel's backlog meanwhile, and nothing spins.
 final class Acceptor {
   private static let firstPause: Duration = .milliseconds(100)
   private static let lastPause: Duration = .seconds(1)
@@ -21,6 +21,8 @@ final class Acceptor {
   private unowned let worker: Worker
   private var mode = Mode.stopped
   private var pause = Acceptor.firstPause
+  /// The other workers were asked for an idle connection's place.
+  private var hasAsked = false
   private var scarcityLog = LogLimiter()
 
   init(_ worker: Worker) {
@@ -62,6 +64,7 @@ final class Acceptor {
       switch listener.socket.accept() {
       case .connection(let socket, let peer):
         pause = Self.firstPause
+        if hasAsked { withdrawRequest() }
         worker.open(socket, peer: peer, listenerIndex: index)
       case .aborted:
         worker.state.releaseConnection()
@@ -86,10 +89,18 @@ final class Acceptor {
   }
 
   private func pauseAccepting() {
+    hasAsked = true
+    worker.state.askForRoom()
     unwatch()
     mode = .paused(until: worker.now + pause)
     pause = min(pause * 2, Self.lastPause)
     worker.control.counters.add(FrontendCounter.acceptPauses)
+  }
+
+  /// There is room; a request that nobody could meet must not cost an idle connection later.
+  private func withdrawRequest() {
+    hasAsked = false
+    _ = worker.state.takeRoomRequest()
   }
 
   /// A connection ended: there is room again.

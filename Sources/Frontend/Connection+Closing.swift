@@ -55,7 +55,7 @@ extension Connection {
   /// The one way out: everything is given back, and the reason counted.
   func close(_ worker: Worker, _ reason: CloseReason) {
     if case .closed = phase { return }
-    if case .holding = phase { worker.endedHold() }
+    if case .holding = phase { worker.endHold() }
     worker.outbound.removeAll()
     worker.plaintext.removeAll()
     receive.removeAll()

@@ -61,7 +61,7 @@ extension Connection {
       proxy.client = header.source
       proxy.vpcEndpointID = header.vpcEndpointID
       proxy.isLocal = header.command != .proxy
-      if let client = proxy.client, !worker.admit(client, instead: peer) {
+      guard worker.admit(self) else {
         close(worker, .addressLimit)
         return .wait
       }

@@ -12,7 +12,7 @@ extension Connection {
         switch receive.withBytes({ parser.parse($0) }) {
         case .complete(let head):
           answer(head, worker)
-          if phase != .readingHead { return .again }
+          if !isReadingHead { return .again }
           continue
         case .failed(let error):
           refuse(error, worker)
@@ -62,13 +62,13 @@ extension Connection {
   private func answer(_ head: RequestHead, _ worker: Worker) {
     let limits = worker.limits
     let isLast =
-      worker.isDraining
+      (worker.isDraining && !hasMore(behind: head))
       || (limits.requestsPerConnectionMax > 0 && requests + 1 >= limits.requestsPerConnectionMax)
     let exceedsDiscard =
       if case .length(let bytes) = head.framing { bytes > limits.discardBytesMax } else { false }
     // After a final answer to `Expect: 100-continue` nobody can tell a body from a next request (RFC 9110 §10.1.1).
     let keepsAlive = head.keepsAlive && !isLast && !exceedsDiscard && !head.expectsContinue
-    requestStart = worker.now
+    requestStart = heldSince ?? worker.now
     let mayHold = !isHoldOver && limits.holdTimeout > .zero && worker.mayHoldAnother
     let context = ResponseContext(keepsAlive: keepsAlive, date: worker.date, mayHold: mayHold)
 
@@ -80,11 +80,11 @@ extension Connection {
       }
     }
     guard case .answered(let status) = outcome else {
-      worker.beganHold()
-      enter(.holding, worker)
+      beginHold(head, worker)
       return
     }
     isHoldOver = false
+    heldSince = nil
     requests += 1
     worker.count(status: status, method: head.method)
     if worker.accessLog != .off, worker.logWriter.isEnabled {
@@ -93,7 +93,40 @@ extension Connection {
     receive.consume(head.headBytes)
     parser.reset()
     body = BodyDiscard(head.framing, limits: limits)
+    if !body.isFinished { dropBodyAtHand() }
     phase = nextPhase(keepsAlive: keepsAlive, worker)
+  }
+
+  /// Drops what came of the body together with the head: often all of it.
+  private func dropBodyAtHand() {
+    guard !receive.isEmpty else { return }
+    switch receive.withBytes({ body.discard($0) }) {
+    case .needsMore(let used), .finished(let used): receive.consume(used)
+    // Left as it is: `discardBody` finds it again, once the answer is out.
+    case .tooLarge, .malformed: break
+    }
+  }
+
+  /// Whether more came than one request, or may have: when we are stopping, that is answered too.
+  private func hasMore(behind head: RequestHead) -> Bool {
+    if mayRead { return true }
+    let rest = UInt64(receive.count - head.headBytes)
+    return switch head.framing {
+    case .none: rest > 0
+    case .length(let bytes): rest > bytes
+    case .chunked: rest > 0
+    }
+  }
+
+  /// Holds the request; its time runs from the first hold on, however often it was asked again meanwhile.
+  private func beginHold(_ head: RequestHead, _ worker: Worker) {
+    guard worker.beginHold(isFirst: heldSince == nil) else {
+      isHoldOver = true
+      return answer(head, worker)
+    }
+    enter(.holding, worker)
+    phaseStart = heldSince ?? worker.now
+    heldSince = phaseStart
   }
 
   private func nextPhase(keepsAlive: Bool, _ worker: Worker) -> ConnectionPhase {
@@ -125,10 +158,18 @@ extension Connection {
       if transport.hasUnsentBytes { break }
       beginLingering(worker, reason)
       return .again
-    case .readHead, .discardBody:
+    case .readHead:
       guard flush(worker) else { return .wait }
       if transport.hasUnsentBytes { break }
-      enter(next == .readHead ? .readingHead : .discardingBody, worker)
+      enter(.readingHead, worker)
+      return .again
+    case .discardBody:
+      // Many clients give up a connection that answers before they have sent all. The kernel keeps the answer until
+      // the body is here, and no longer than a fifth of a second.
+      transport.socket.cork()
+      guard flush(worker) else { return .wait }
+      if transport.hasUnsentBytes { break }
+      enter(.discardingBody, worker)
       return .again
     }
     phaseStart = worker.now
@@ -155,7 +196,7 @@ extension Connection {
   /// Asks the responder again: something was published.
   func retryHold(_ worker: Worker) {
     precondition(phase == .holding, "only a held request is asked again")
-    worker.endedHold()
+    worker.endHold()
     phase = .readingHead
     parser.reset()
     advance(on: worker)
@@ -178,6 +219,7 @@ extension Connection {
           receive.consume(used)
         case .finished(let used):
           receive.consume(used)
+          transport.socket.uncork()
           enter(.readingHead, worker)
           return .again
         case .tooLarge:

@@ -42,9 +42,13 @@ final class Connection {
   var requestStart: MonotonicTime
   /// Requests answered so far.
   var requests = 0
+  /// Since when the current request is held; nil where it never was.
+  var heldSince: MonotonicTime?
   /// The hold of the current request is over: the next answer is final.
   var isHoldOver = false
   var proxy = ProxyState()
+  /// Counted for its client's address.
+  var isCounted = false
   /// Our FIN is on its way.
   var isWritingShutDown = false
 
@@ -76,7 +80,12 @@ final class Connection {
   var client: SocketAddress { proxy.client ?? peer }
 
   /// Waits for the first byte of another request.
-  var isIdle: Bool { phase == .readingHead && receive.isEmpty && requests > 0 }
+  var isIdle: Bool { isReadingHead && receive.isEmpty && requests > 0 }
+
+  @inline(__always)
+  var isReadingHead: Bool {
+    if case .readingHead = phase { true } else { false }
+  }
 
   // MARK: The one switch
 
@@ -109,7 +118,9 @@ final class Connection {
     case .readingHead: refuseLateHead(worker)
     case .holding: endHold(worker)
     case .writingResponse: close(worker, .writeTimeout)
-    case .discardingBody: beginLingering(worker, .bodyTimeout)
+    case .discardingBody:
+      beginLingering(worker, .bodyTimeout)
+      advance(on: worker)
     case .lingering(let reason): close(worker, reason)
     case .closed: break
     }
@@ -117,6 +128,12 @@ final class Connection {
 
   /// The descriptor is broken: both directions are gone.
   func breakOff(on worker: Worker) {
+    if phase == .handshaking, transport.session != nil {
+      // What came before the end is still there, and tells why: a client that refuses our
+      // certificate sends its alert, and resets with what it did not read of our flight.
+      mayRead = true
+      advance(on: worker)
+    }
     switch phase {
     case .lingering(let reason): close(worker, reason)
     case .holding: close(worker, .abandonedHold)
@@ -158,18 +175,18 @@ final class Connection {
   }
 
   private func deadline(_ worker: Worker) -> MonotonicTime {
-    let limits = worker.limits
     let timeout =
       switch phase {
-      case .readingProxyHeader: limits.proxyHeaderTimeout
-      case .handshaking: limits.handshakeTimeout
-      case .readingHead where worker.isDraining && receive.isEmpty: limits.drainSilenceTimeout
-      case .readingHead where isIdle: limits.keepAliveTimeout
-      case .readingHead: limits.headTimeout
-      case .holding: limits.holdTimeout
-      case .writingResponse: limits.writeTimeout
-      case .discardingBody: limits.discardTimeout
-      case .lingering, .closed: limits.lingerTimeout
+      case .readingProxyHeader: worker.limits.proxyHeaderTimeout
+      case .handshaking: worker.limits.handshakeTimeout
+      case .readingHead where worker.isDraining && receive.isEmpty:
+        worker.limits.drainSilenceTimeout
+      case .readingHead where isIdle: worker.limits.keepAliveTimeout
+      case .readingHead: worker.limits.headTimeout
+      case .holding: worker.limits.holdTimeout
+      case .writingResponse: worker.limits.writeTimeout
+      case .discardingBody: worker.limits.discardTimeout
+      case .lingering, .closed: worker.limits.lingerTimeout
       }
     return phaseStart + timeout
   }

@@ -1,4 +1,5 @@
 package import HTTP1
+package import Sys
 
 /// Every limit and every deadline of the connection side, with its default: here and nowhere else.
 package struct FrontendLimits: Sendable {
@@ -9,25 +10,25 @@ package struct FrontendLimits: Sendable {
   package var discardBytesMax: UInt64 = 1 << 20
 
   /// From `accept` to the end of the PROXY header; the specification asks for 3 s at least.
-  package var proxyHeaderTimeout: Duration = .seconds(3)
+  package var proxyHeaderTimeout: Timeout = .seconds(3)
   /// From the first step of the TLS handshake to its last.
-  package var handshakeTimeout: Duration = .seconds(10)
+  package var handshakeTimeout: Timeout = .seconds(10)
   /// From when a head is due to its last byte, in all: one byte a second does not extend it.
-  package var headTimeout: Duration = .seconds(10)
+  package var headTimeout: Timeout = .seconds(10)
   /// From the answer to the last byte of a body that is dropped.
-  package var discardTimeout: Duration = .seconds(5)
+  package var discardTimeout: Timeout = .seconds(5)
   /// From an answer to the first byte of the next request: above the 60 s of an ELB, below the 350 s of an NLB.
-  package var keepAliveTimeout: Duration = .seconds(75)
+  package var keepAliveTimeout: Timeout = .seconds(75)
   /// From the first refused byte of an answer until the client has taken it whole.
-  package var writeTimeout: Duration = .seconds(10)
+  package var writeTimeout: Timeout = .seconds(10)
   /// How long a closed connection is read from, so that its last answer is not lost to a reset.
-  package var lingerTimeout: Duration = .seconds(10)
+  package var lingerTimeout: Timeout = .seconds(10)
   /// How long a drain waits for what is in flight.
-  package var drainTimeout: Duration = .seconds(20)
+  package var drainTimeout: Timeout = .seconds(20)
   /// How long a drain waits for the first byte of a connection that has not asked anything yet.
-  package var drainSilenceTimeout: Duration = .seconds(1)
+  package var drainSilenceTimeout: Timeout = .seconds(1)
   /// How long a request waits for an active node before it is answered with 503; zero: not at all.
-  package var holdTimeout: Duration = .zero
+  package var holdTimeout: Timeout = .zero
   /// The most requests that wait for an active node at once, over all workers.
   package var heldMax = 1024
 

@@ -12,17 +12,21 @@ final class FrontendState: Sendable {
     case stopping
   }
 
-  let workers: Int
+  var workers: Int { wakeups.count }
+  private let wakeups: [Wakeup]
   private let currentStage = Atomic<Stage>(.running)
   private let connections = Atomic<Int>(0)
+  private let held = Atomic<Int>(0)
   private let accepting: Atomic<Int>
+  private let roomIsWanted = Atomic<Bool>(false)
   private let lastConnectionID = Atomic<UInt64>(0)
   /// Only used where there is a limit per address.
   private let addresses = Mutex<[SocketAddress: Int]>([:])
 
-  init(workers: Int) {
-    self.workers = workers
-    accepting = Atomic(workers)
+  /// - Parameter wakeups: one of each worker.
+  init(wakeups: [Wakeup]) {
+    self.wakeups = wakeups
+    accepting = Atomic(wakeups.count)
   }
 
   var stage: Stage {
@@ -43,6 +47,39 @@ final class FrontendState: Sendable {
 
   func releaseConnection() {
     connections.wrappingSubtract(1, ordering: .relaxed)
+  }
+
+  /// Whether another request may be held, as far as can be told without taking its place.
+  func hasHoldLeft(limit: Int) -> Bool {
+    held.load(ordering: .relaxed) < limit
+  }
+
+  /// Takes a place among the held requests; false where all are taken.
+  func reserveHold(limit: Int) -> Bool {
+    if held.wrappingAdd(1, ordering: .relaxed).newValue <= limit { return true }
+    releaseHold()
+    return false
+  }
+
+  func releaseHold() {
+    held.wrappingSubtract(1, ordering: .relaxed)
+  }
+
+  /// Asks all workers for an idle connection's place: the one who asks has none to give.
+  func askForRoom() {
+    roomIsWanted.store(true, ordering: .releasing)
+    for wakeup in wakeups { wakeup.signal() }
+  }
+
+  /// Whether a place is asked for; whoever is told so takes the request over.
+  func takeRoomRequest() -> Bool {
+    roomIsWanted.load(ordering: .relaxed)
+      && roomIsWanted.exchange(false, ordering: .acquiringAndReleasing)
+  }
+
+  /// Leaves the request to the others, who are awake for it already.
+  func returnRoomRequest() {
+    roomIsWanted.store(true, ordering: .releasing)
   }
 
   /// A worker accepts no more. After the last of them the sockets stop listening, so that the kernel refuses new

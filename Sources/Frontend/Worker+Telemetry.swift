@@ -125,7 +125,7 @@ extension Listener {
     return isTLS ? .handshaking : .readingHead
   }
 
-  func firstTimeout(_ limits: FrontendLimits) -> Duration {
+  func firstTimeout(_ limits: FrontendLimits) -> Timeout {
     switch firstPhase {
     case .readingProxyHeader: limits.proxyHeaderTimeout
     case .handshaking: limits.handshakeTimeout

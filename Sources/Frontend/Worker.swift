@@ -125,6 +125,7 @@ final class Worker {
         connection.retryHold(self)
       }
     }
+    if state.takeRoomRequest() { makeRoomForOthers() }
     switch state.stage {
     case .running: break
     case .draining: beginDrain()
@@ -189,13 +190,14 @@ final class Worker {
     connections.insert(connection)
     control.counters.add(FrontendCounter.accepted + listenerIndex)
     control.counters.set(FrontendCounter.active, to: UInt64(connections.count))
-    guard state.admit(peer, limit: limits.connectionsPerAddressMax) else {
-      connection.close(self, .addressLimit)
-      return
-    }
     if listener.refusesHeader(from: peer) {
       refuseProxySource(peer)
       connection.close(self, .proxyHeader)
+      return
+    }
+    // Behind a load balancer all come from its address: whose connection it is, the PROXY header will tell.
+    guard connection.phase == .readingProxyHeader || admit(connection) else {
+      connection.close(self, .addressLimit)
       return
     }
     do {
@@ -230,7 +232,9 @@ final class Worker {
   func remove(_ connection: Connection, _ reason: CloseReason) {
     deadlines.clear(connection.slot)
     connections.remove(connection)
-    state.release(connection.client, limit: limits.connectionsPerAddressMax)
+    if connection.isCounted {
+      state.release(connection.client, limit: limits.connectionsPerAddressMax)
+    }
     state.releaseConnection()
     control.counters.set(FrontendCounter.active, to: UInt64(connections.count))
     control.counters.add(FrontendCounter.closed + reason.rawValue)
@@ -245,6 +249,12 @@ final class Worker {
     return true
   }
 
+  /// Another worker has a connection to take and none that is idle: one of ours goes, and who comes first takes the place.
+  private func makeRoomForOthers() {
+    guard reclaimIdle() else { return state.returnRoomRequest() }
+    for index in listeners.indices { acceptor.accept(index, budget: 1) }
+  }
+
   /// The connection goes on after everybody else had a turn.
   func resumeLater(_ connection: Connection) {
     resumable.append(connection.token)
@@ -255,10 +265,10 @@ final class Worker {
     contexts[listenerIndex].current()
   }
 
-  /// Counts the connection for the client that its PROXY header names; false where that one has too many already.
-  func admit(_ client: SocketAddress, instead peer: SocketAddress) -> Bool {
-    state.release(peer, limit: limits.connectionsPerAddressMax)
-    return state.admit(client, limit: limits.connectionsPerAddressMax)
+  /// Counts the connection for its client's address; false where that one has too many already.
+  func admit(_ connection: Connection) -> Bool {
+    connection.isCounted = true
+    return state.admit(connection.client, limit: limits.connectionsPerAddressMax)
   }
 
   // MARK: Buffers
@@ -278,16 +288,20 @@ final class Worker {
 
   // MARK: Holds
 
-  /// This worker's share of the requests that may be held is not used up.
-  var mayHoldAnother: Bool { held < max(1, limits.heldMax / state.workers) }
+  /// Fewer requests are held than may be, over all workers.
+  var mayHoldAnother: Bool { state.hasHoldLeft(limit: limits.heldMax) }
 
-  func beganHold() {
+  /// Takes a place among the held requests; false where another worker has taken the last one meanwhile.
+  func beginHold(isFirst: Bool) -> Bool {
+    guard state.reserveHold(limit: limits.heldMax) else { return false }
     held += 1
     control.counters.set(FrontendCounter.held, to: UInt64(held))
-    control.counters.add(FrontendCounter.heldTotal)
+    if isFirst { control.counters.add(FrontendCounter.heldTotal) }
+    return true
   }
 
-  func endedHold() {
+  func endHold() {
+    state.releaseHold()
     held -= 1
     control.counters.set(FrontendCounter.held, to: UInt64(held))
   }

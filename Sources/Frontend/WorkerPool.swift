@@ -15,10 +15,10 @@ package final class WorkerPool: Sendable {
   /// - Throws: where the system has no room for the workers' descriptors.
   package init(_ configuration: FrontendConfiguration) throws(SystemError) {
     self.configuration = configuration
-    state = FrontendState(workers: configuration.workers)
     var controls: [WorkerControl] = []
     for _ in 0..<configuration.workers { controls.append(try WorkerControl()) }
     self.controls = controls
+    state = FrontendState(wakeups: controls.map(\.wakeup))
     running = Atomic(configuration.workers)
     finished = try Wakeup()
   }

@@ -32,17 +32,36 @@ package final class DirectoryWatch: Sendable {
   }
 }
 
-/// The directories in which a change of the file would show: its own, and that of the file that a symbolic link on
-/// the way leads to.
+/// The directories in which a change of the file would show: its own, and that of every symbolic
+/// link on the way to it, any of which may be swapped.
 package func directories(of path: String) -> [String] {
-  var found = [directory(of: path)]
-  // realpath(3) allocates its answer for the caller to free.
-  if let resolved = unsafe realpath(path, nil) {
-    let target = directory(of: unsafe String(cString: resolved))
-    unsafe free(resolved)
-    if target != found[0] { found.append(target) }
+  var found: [String] = []
+  var path = path
+  // The kernel follows no more links than these either (path_resolution(7)).
+  for _ in 0..<40 {
+    guard let link = firstLink(in: path) else { break }
+    found.append(directory(of: link.path))
+    path = link.resolved
   }
+  found.append(directory(of: path))
   return found
+}
+
+/// The first part of `path` that is a symbolic link, and the path with the link's target for it.
+private func firstLink(in path: String) -> (path: String, resolved: String)? {
+  let ends = path.indices.filter { path[$0] == "/" && $0 != path.startIndex } + [path.endIndex]
+  for end in ends {
+    let link = String(path[..<end])
+    var target = [CChar](repeating: 0, count: Int(PATH_MAX))
+    // At most as many bytes are written as there are; EINVAL says that it is no link.
+    let count = unsafe readlink(link, &target, target.count)
+    guard count > 0 else { continue }
+    let bytes = target[..<count].map(UInt8.init(bitPattern:))
+    let text = String(decoding: bytes, as: UTF8.self)
+    let start = text.hasPrefix("/") ? "" : directory(of: link) + "/"
+    return (link, start + text + path[end...])
+  }
+  return nil
 }
 
 private func directory(of path: String) -> String {

@@ -22,6 +22,11 @@ package struct MonotonicTime: Comparable, Hashable, Sendable {
     MonotonicTime(nanoseconds: time.nanoseconds + duration.wholeNanoseconds)
   }
 
+  @inline(__always)
+  package static func + (time: MonotonicTime, timeout: Timeout) -> MonotonicTime {
+    MonotonicTime(nanoseconds: time.nanoseconds + timeout.nanoseconds)
+  }
+
   /// From `earlier` until `later`; negative where the order is the other way round.
   package static func - (later: MonotonicTime, earlier: MonotonicTime) -> Duration {
     .nanoseconds(later.nanoseconds - earlier.nanoseconds)
@@ -37,6 +42,25 @@ package struct MonotonicTime: Comparable, Hashable, Sendable {
     // Both clocks exist on every Linux: the call cannot fail with a valid pointer.
     _ = unsafe clock_gettime(clock, &time)
     return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+  }
+}
+
+/// A span of time in whole nanoseconds, for deadlines that every request moves: the arithmetic of `Duration` has 128 bits.
+package struct Timeout: Comparable, Hashable, Sendable {
+  package let nanoseconds: Int64
+
+  /// - Parameter duration: at most 292 years.
+  package init(_ duration: Duration) {
+    nanoseconds = duration.wholeNanoseconds
+  }
+
+  package static let zero = Timeout(.zero)
+
+  package static func seconds(_ seconds: Int64) -> Timeout { Timeout(.seconds(seconds)) }
+
+  @inline(__always)
+  package static func < (left: Timeout, right: Timeout) -> Bool {
+    left.nanoseconds < right.nanoseconds
   }
 }
 

@@ -88,19 +88,22 @@ package struct StreamSocket: ~Copyable {
     }
   }
 
+  /// Lets the kernel keep what does not fill a segment until `uncork`, and for a fifth of a second at most
+  /// (TCP_CORK, tcp(7)).
+  package func cork() {
+    // It fails only on a connection that is gone, which the next call tells.
+    try? setOption(number, Int32(IPPROTO_TCP), TCP_CORK, 1)
+  }
+
+  /// Sends what was kept.
+  package func uncork() {
+    // As above.
+    try? setOption(number, Int32(IPPROTO_TCP), TCP_CORK, 0)
+  }
+
   /// Tells the peer that nothing more comes (FIN); reading goes on.
   package func shutdownWriting() {
     // It fails only on a connection that is gone already, where there is nobody left to tell.
     _ = shutdown(number, Int32(SHUT_WR))
-  }
-
-  /// The error that broke the connection, taken from the socket (SO_ERROR); nil where there is none.
-  package func pendingError() -> SystemError? {
-    var code: Int32 = 0
-    var length = socklen_t(MemoryLayout<Int32>.size)
-    guard unsafe getsockopt(number, SOL_SOCKET, SO_ERROR, &code, &length) == 0, code != 0 else {
-      return nil
-    }
-    return SystemError("recv", code: code)
   }
 }

@@ -119,7 +119,9 @@ struct DiscoveryOptionsReader {
   }
 
   private func verification() throws -> ProbeSettings? {
-    options.verifyTarget ? try probeSettings() : nil
+    // Wrong numbers are wrong also where they would not be used.
+    let settings = try probeSettings()
+    return options.verifyTarget ? settings : nil
   }
 
   private func probeSettings() throws -> ProbeSettings {

@@ -64,7 +64,7 @@ struct LimitsReader {
 
   private func seconds(
     _ option: String, _ value: Double, mayBeZero: Bool = false
-  ) throws(StartupError) -> Duration {
-    try Duration(option: option, seconds: value, mayBeZero: mayBeZero)
+  ) throws(StartupError) -> Timeout {
+    Timeout(try Duration(option: option, seconds: value, mayBeZero: mayBeZero))
   }
 }

@@ -20,7 +20,7 @@ struct SignalLoop {
   let rotation: CredentialRotation?
   let log: Log
   let logWriter: LogWriter
-  let drainTimeout: Duration
+  let drainTimeout: Timeout
 
   /// Returns when every worker has ended.
   func run(_ signals: SignalReader) throws(SystemError) {

@@ -78,16 +78,23 @@ struct TLSOptionsReader {
 extension StartupError {
   /// A file or a policy that TLS refuses, with the option that named it.
   init(tls error: TLSError, in configuration: TLSConfiguration) {
-    let option =
-      switch error.path {
-      case nil: ""
-      case configuration.ticketKeyPath: "--ticket-key-file: "
-      case configuration.clients?.authoritiesPath: "--client-ca: "
-      case configuration.clients?.revocationListsPath: "--client-crl: "
-      default: "--cert-path, --key-path: "
-      }
+    let options = error.path.map { configuration.options(naming: $0) + ": " } ?? ""
     self.init(
-      exitCode: error.isFileUnreadable ? .noInput : .configuration, message: "\(option)\(error)")
+      exitCode: error.isFileUnreadable ? .noInput : .configuration, message: "\(options)\(error)")
+  }
+}
+
+extension TLSConfiguration {
+  /// The options that name the file: more than one where a file is certificate and key.
+  fileprivate func options(naming path: String) -> String {
+    let named: [(option: String, isIt: Bool)] = [
+      ("--cert-path", credentials.contains { $0.certificate == path }),
+      ("--key-path", credentials.contains { $0.key == path }),
+      ("--client-ca", clients?.authoritiesPath == path),
+      ("--client-crl", clients?.revocationListsPath == path),
+      ("--ticket-key-file", ticketKeyPath == path),
+    ]
+    return named.filter(\.isIt).map(\.option).joined(separator: ", ")
   }
 }
 

@@ -50,6 +50,33 @@ struct ProbeTests {
     #expect(fixture.status.state == .current)
   }
 
+  @Test(
+    "An active node that is late yields to another that says 200, and to nobody else",
+    arguments: [429, 200] as [Int?])
+  func late(status: Int?) throws {
+    let fixture = try WatchFixture.probes(["a", "b"])
+    _ = fixture.due()
+    fixture.probe(0, 200)
+    fixture.probe(1, 429)
+    fixture.clock.advance(by: .seconds(2))
+    #expect(fixture.due().count == 2)
+    fixture.probe(1, 429)
+    #expect(fixture.watch.nextAt == fixture.clock.now.monotonic + .milliseconds(250))
+    fixture.clock.advance(by: .milliseconds(250))
+    #expect(fixture.due().map(\.request.host) == ["b"])
+    fixture.probe(1, 429)
+    #expect(fixture.node == Self.a)
+    fixture.clock.advance(by: .milliseconds(350))
+    #expect(fixture.due().map(\.request.host) == ["b"])
+    fixture.probe(1, 200)
+    #expect(fixture.node == Self.b)
+    // It answers after all: if it claims to be active as well, both are asked since when.
+    fixture.probe(0, status)
+    #expect(fixture.node == Self.b)
+    let asked = fixture.due().filter { $0.request.path == "/v1/sys/leader" }
+    #expect(asked.count == (status == 200 ? 2 : 0))
+  }
+
   @Test("When nobody answers the last node stays, until the stale limit")
   func blind() throws {
     let fixture = try WatchFixture.probes(["a", "b"], staleLimit: .seconds(60))

@@ -4,7 +4,7 @@ import Sys
 
 /// A server on loopback that gives each request the next of its replies: Consul or Vault at their worst.
 ///
-/// When the replies run out, a request stays unanswered until the client goes.
+/// When the replies run out, the last resort is given to every further request.
 final class StandIn: Sendable {
   enum Reply: Sendable {
     case bytes([UInt8])
@@ -20,13 +20,18 @@ final class StandIn: Sendable {
     var replies: [Reply]
     var heads: [String] = []
     var connections = 0
+    /// Who waits for so many heads.
+    var waiter: (count: Int, continuation: CheckedContinuation<Void, Never>)?
   }
 
   let port: UInt16
   private let listener: Int32
+  private let last: Reply
   private let state: Mutex<State>
 
-  init(_ replies: [Reply]) throws {
+  /// - Parameter last: the reply to every further request.
+  init(_ replies: [Reply], last: Reply = .hang) throws {
+    self.last = last
     state = Mutex(State(replies: replies))
     listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     var address = sockaddr_in()
@@ -52,8 +57,19 @@ final class StandIn: Sendable {
   /// The heads of the requests so far.
   var heads: [String] { state.withLock { $0.heads } }
 
-  /// The connections that brought a request.
+  /// The connections so far.
   var connections: Int { state.withLock { $0.connections } }
+
+  /// Waits until so many requests have come in all; one waits at a time.
+  func reached(requests count: Int) async {
+    await withCheckedContinuation { continuation in
+      let isReached = state.withLock { state in
+        if state.heads.count < count { state.waiter = (count, continuation) }
+        return state.heads.count >= count
+      }
+      if isReached { continuation.resume() }
+    }
+  }
 
   func add(_ reply: Reply) { state.withLock { $0.replies.append(reply) } }
 
@@ -71,7 +87,11 @@ final class StandIn: Sendable {
     while let head = readHead(connection) {
       let reply: Reply = state.withLock { state in
         state.heads.append(head)
-        return state.replies.isEmpty ? .hang : state.replies.removeFirst()
+        if let waiter = state.waiter, state.heads.count >= waiter.count {
+          state.waiter = nil
+          waiter.continuation.resume()
+        }
+        return state.replies.isEmpty ? last : state.replies.removeFirst()
       }
       switch reply {
       case .bytes(let bytes): send(bytes, to: connection)

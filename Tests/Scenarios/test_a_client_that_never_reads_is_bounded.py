@@ -8,11 +8,11 @@ REQUESTS = 500 * (b"GET /" + 900 * b"x" + b" HTTP/1.1\r\nHost: x\r\n\r\n")
 
 
 def test_it_is_closed(serving, dial, transport):
-    run = serving("--write-timeout", "2", tls=transport == "tls")
+    run = serving("--write-timeout", "3", tls=transport == "tls")
     with dial(run) as warm:
         warm.request("GET", "/", Connection="close")
     before = run.memory()["Rss"]
-    greedy = [dial(run) for _ in range(8)]
+    greedy = [dial(run) for _ in range(4)]
     for connection in greedy:
         connection.socket.settimeout(1)
         try:
@@ -23,11 +23,11 @@ def test_it_is_closed(serving, dial, transport):
     # Others are served meanwhile.
     with dial(run) as other:
         assert other.request("GET", "/").status == 307
-    assert run.memory()["Rss"] - before < 8 << 20
+    assert run.memory()["Rss"] - before < 6 << 20
     wait_for_count(run, "connections_closed_total", len(greedy), reason="write_timeout")
     for connection in greedy:
         connection.socket.close()
-    assert run.memory()["Rss"] - before < 8 << 20
+    assert run.memory()["Rss"] - before < 6 << 20
 
 
 def test_one_that_reads_slowly_is_served_whole(serving, dial, transport):

@@ -41,9 +41,11 @@ def node(redirector, dial, consul):
         yield ask
 
 
-def answered(consul, after):
-    """Waits until the program has asked again: then it has acted on the answer before."""
-    consul.wait_for_requests(after + 1, timeout=60)
+def acted_on(consul, path, after):
+    """Waits until the program asks for what comes after an answer: then it has acted on it."""
+    index = str(Answer.recorded(path).index)
+    asked = lambda: any(request.query.get("index") == index for request in consul.requests[after:])
+    wait_until(f"a query for what follows {path.name}", asked)
 
 
 def test_the_files_here_are_all_there_are():
@@ -53,11 +55,10 @@ def test_the_files_here_are_all_there_are():
 
 
 def test_failover(consul, node):
-    consul.wait_for_requests(1)
     for number, name in EXPECTED.items():
-        seen = len(consul.requests)
-        consul.replay(TRACES / "failover" / f"{number:03}.http")
-        answered(consul, seen)
+        path, seen = TRACES / "failover" / f"{number:03}.http", len(consul.requests)
+        consul.replay(path)
+        acted_on(consul, path, seen)
         assert node() == name, f"after {number:03}.http"
 
 
@@ -68,8 +69,12 @@ def test_errors(consul, node, path):
     is_fact = Answer.recorded(path).status == 200
     assert is_fact is (path.stem == "anonymous-filtered")
     seen = len(consul.requests)
-    (consul.replay if is_fact else consul.fail_with)(path)
-    answered(consul, seen)
+    if is_fact:
+        consul.replay(path)
+        wait_until("the fact", lambda: node() is None)
+    else:
+        consul.fail_with(path)
+        consul.wait_for_requests(seen + 2, timeout=60)  # The second comes after the first one failed.
     assert node() == (None if is_fact else "vault-a")
 
     consul.replay(TRACES / "failover" / "004.http")

@@ -120,7 +120,7 @@ def test_every_warning_names_its_file_and_stops_nothing(check, pki):
         directory / f"{pair.certificate.stem}-{len(more)}.pem", pair.certificate, *more)
     between = intermediate.certificate
     findings = {
-        chain(good): (good.key, "is missing: `CN=Intermediate`"),
+        chain(good): (good.key, "the issuer of `CN=localhost` is missing, `CN=Intermediate`"),
         chain(good, other.certificate, between): (good.key, "the chain is out of order"),
         chain(expired, between): (expired.key, "`CN=localhost` expired at "),
         chain(future, between): (future.key, "`CN=localhost` is not valid before "),

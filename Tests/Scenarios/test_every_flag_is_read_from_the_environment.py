@@ -22,6 +22,12 @@ VALUES = {
     "service": ("openbao", 254 * "x"), "active-tag": ("leader", None), "target": ("service", "name"),
     "vault-addr": ("https://127.0.0.1:1,https://127.0.0.1:2", "ftp://127.0.0.1"),
     "vault-cacert": ("{ca}", "/missing"),
+    "select": ("tag", "name"), "target-template": ("https://{{node}}.example.com:8200", "node"),
+    "allow-target": ("*.example.com,10.0.0.0/8", "10.0.0.0/99"), "datacenter": ("dc1", None),
+    "namespace": ("team", None), "partition": ("default", None), "print-target": (None, "maybe"),
+    "json": (None, "maybe"), "verify-target": ("1", "maybe"), "stale-limit": ("0", "-1"),
+    "probe-interval": ("1", "0"), "probe-timeout": ("1", "0"), "hold": ("1", "-1"),
+    "hold-max": ("10", "-1"), "health-grace": ("1", "-1"),
     "tls-policy": ("modern", "old"), "tls-min": ("1.3", "1.1"),
     "tls-ciphers": ("ECDHE-ECDSA-AES128-GCM-SHA256", "NONE-SUCH"),
     "tls-ciphersuites": ("TLS_AES_128_GCM_SHA256", "NONE-SUCH"),
@@ -48,7 +54,9 @@ COMPANY = {
     "proxy-protocol": {"proxy-protocol-from": "127.0.0.1"},
     "proxy-protocol-from": {"proxy-protocol": "v1"},
     "log-path": {"access-log": "on"},
-    "vault-cacert": {"vault-addr": "https://127.0.0.1:1"},
+    "verify-target": {"https": "1"},
+    **{flag: {"vault-addr": "https://127.0.0.1:1"} for flag in (
+        "vault-cacert", "probe-interval", "probe-timeout")},
 }
 
 

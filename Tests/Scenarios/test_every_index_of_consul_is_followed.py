@@ -3,6 +3,7 @@
 import pytest
 
 from harness.consul import entry
+from harness.metrics import wait_for_count
 
 
 def last(watching) -> dict[str, str]:
@@ -81,4 +82,4 @@ def test_a_new_index_with_the_old_content_changes_nothing(watch, consul):
     for _ in range(5):
         watching.hear(consul.set, [entry("vault-a")])
     assert watching.node() == "vault-a"
-    assert watching.metrics()("active_node_changes_total") == 1
+    wait_for_count(watching.run, "active_node_changes_total", 1)

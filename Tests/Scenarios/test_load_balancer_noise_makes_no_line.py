@@ -6,7 +6,7 @@ import struct
 import pytest
 
 from harness.http import Connection
-from harness.metrics import scrape, wait_for_count
+from harness.metrics import wait_for_count
 from harness.proxy import LOCAL, UNSPEC, v2
 
 TIMES = 200
@@ -35,11 +35,10 @@ def quiet(serving):
     yield start
     [run] = runs
     wait_for_count(run, "connections_closed_total", TIMES, reason="no_data")
-    metrics = scrape(run)
+    metrics = wait_for_count(run, "connections_active", 1)
     assert metrics("connections_accepted_total", listener="public") == TIMES
     # Those of the scrapes are `answered`.
     assert set(metrics.nonzero("connections_closed_total", "reason")) == {"no_data", "answered"}
-    assert metrics("connections_active") == 1
     assert noise(run) == []
 
 

@@ -56,6 +56,7 @@ def test_every_split(serving, certificates, transport, name):
     wait_for_count(
         run, "proxy_protocol_headers_total", len(splits), version=version, command=command,
         result="accepted")
+    assert run.stop() == 0  # Every line is written.
     lines = [line for line in run.lines if "path=/v1/x" in line]
     assert len(lines) == len(splits)
     for line in lines:

@@ -1,22 +1,27 @@
-"""curl -X PUT with 1 MiB, ten times: one connection, ten 307s, the target untouched."""
+"""PUT with 1 MiB, ten times: ten 307s with the target untouched, and the connection stays."""
 
 import subprocess
 
 TARGET = "/v1/x?a=b%2Fc//d"
 
 
-def test_ten_puts(serving, vault, tmp_path, transport):
+def test_by_curl(serving, vault, tmp_path, transport):
     run = serving(tls=transport == "tls")
     body = tmp_path / "body"
     body.write_bytes((1 << 20) * b"x")
     scheme = {"tls": "https", "plain": "http"}[transport]
     url = f"{scheme}://localhost:{run.port}{TARGET}"
-    shown = "%{http_code} %{num_connects} %{redirect_url} %{size_upload}\\n"
     done = subprocess.run(
-        ["curl", "-skS", "-X", "PUT", "--data-binary", f"@{body}", "-H", "Expect:", "-o",
-         "/dev/null", "-w", shown, *10 * [url]], capture_output=True, text=True, timeout=120)
+        ["curl", "-skS", "-X", "PUT", "-d", f"@{body}", "-w", "%{http_code} %{redirect_url}\\n",
+         *10 * [url]], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
-    size = 1 << 20
-    again = f"307 0 {vault.origin}{TARGET} {size}"
-    assert lines == [again.replace("307 0", "307 1")] + 9 * [again]
+    assert done.stdout.splitlines() == 10 * [f"307 {vault.origin}{TARGET}"]
+
+
+def test_by_a_client_that_sends_all_it_announced(serving, dial, vault, transport):
+    # curl stops sending, and closes, when the answer is there before the end of its body.
+    run = serving(tls=transport == "tls")
+    with dial(run, seconds=60) as connection:
+        for _ in range(10):
+            response = connection.request("PUT", TARGET, body=(1 << 20) * b"x")
+            assert (response.status, response["Location"]) == (307, vault.origin + TARGET)

@@ -11,7 +11,7 @@ from harness.vault import StandInVault
 
 @pytest.fixture
 def vault(certificates):
-    with StandInVault(certificates.chain, certificates.key) as vault:
+    with StandInVault(certificates) as vault:
         yield vault
 
 
@@ -77,7 +77,7 @@ def test_the_named_server_is_asked_for_and_the_address_is_redirected_to(
 
 
 def test_a_client_certificate_is_shown(redirector, certificates):
-    with StandInVault(certificates.chain, certificates.key, client_ca=certificates.ca) as vault:
+    with StandInVault(certificates, client_ca=certificates.ca) as vault:
         bare = start(redirector, vault, VAULT_CACERT=str(certificates.ca))
         bare.wait_for_line("no vault node answers")
         run = start(

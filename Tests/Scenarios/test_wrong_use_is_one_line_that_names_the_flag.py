@@ -57,6 +57,10 @@ USAGE = [
     ([CONSUL, "--shutdown-timeout", "x"], "--shutdown-timeout"),
     (["--vault-addr", "https://127.0.0.1:8200", CONSUL], "--vault-addr"),
     (["--vault-addr", "127.0.0.1:8200"], "--vault-addr"),
+    (["--vault-addr", f"https://user:{SECRET}@127.0.0.1:8200"], "--vault-addr"),
+    ([f"https://user:{SECRET}@127.0.0.1:8500"], "CONSUL_HOST_PORT"),
+    ([CONSUL, "--probe-interval", "0"], "--probe-interval"),
+    ([CONSUL, "--probe-timeout", "-1"], "--probe-timeout"),
 ]
 
 UNREADABLE = [
@@ -76,6 +80,7 @@ UNFIT = [
     (["-c", "{chain}", "-k", "{key}", CONSUL], "--allow-downgrade"),
     (["-c", "{chain}", "-k", "{key}", "--vault-addr", "http://127.0.0.1:1"], "--allow-downgrade"),
     (["--vault-addr", "https://127.0.0.1:1", "--vault-cacert", "{key}"], "--vault-cacert"),
+    (["--vault-addr", "https://127.0.0.1:1", "--vault-cacert", "{garbage}"], "--vault-cacert"),
 ]
 
 CANNOT_BIND = [

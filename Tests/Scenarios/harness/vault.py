@@ -1,57 +1,82 @@
-"""A stand-in for one Vault node: answers /v1/sys/health over TLS with a status that the test sets."""
+"""A stand-in for one Vault node on loopback: /v1/sys/health over TLS, with the status that a test wants."""
 
 import http.server
+import json
 import pathlib
 import ssl
 import threading
 
+from .certs import Certificates
+
 
 class StandInVault:
-    """Serves on 127.0.0.1 with the given chain and key from `with` until its end."""
+    """Answers from `with` until its end; `status` and `active_time` may change at any time.
 
-    def __init__(self, chain: pathlib.Path, key: pathlib.Path, client_ca: pathlib.Path | None = None):
-        self.status = 200
+    `client_ca`: clients need a certificate of that CA. `hosts` and `names` are the Host fields and the SNI
+    names seen, `connections` and `requests` count.
+    """
+
+    def __init__(
+        self, certificates: Certificates, status: int = 200, client_ca: pathlib.Path | None = None
+    ):
+        self.status = status
+        self.active_time: str | None = None
+        self.requests = self.connections = 0
         self.hosts: list[str] = []
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(chain, key)
         self.names: list[str | None] = []
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificates.chain, certificates.key)
         context.sni_callback = lambda _, name, __: self.names.append(name)
         if client_ca:
             context.load_verify_locations(client_ca)
             context.verify_mode = ssl.CERT_REQUIRED
-        vault = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self):
-                vault.hosts.append(self.headers["Host"])
-                self.send_response(vault.status)
-                self.send_header("Content-Length", "2")
-                self.end_headers()
-                self.wfile.write(b"{}")
-
-            def log_message(self, *_):
-                pass
-
-        class Server(http.server.ThreadingHTTPServer):
-            daemon_threads = True
-
-            def finish_request(self, connection, address):
-                # In the connection's own thread, so that a failed handshake stops nobody else.
-                with context.wrap_socket(connection, server_side=True) as secured:
-                    Handler(secured, address, self)
-
-            def handle_error(self, *_):
-                pass
-
-        self.server = Server(("127.0.0.1", 0), Handler)
-        self.port = self.server.server_address[1]
+        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server.vault, self._server.context = self, context
+        self.port = self._server.server_port
+        self.origin = f"https://127.0.0.1:{self.port}"
 
     def __enter__(self) -> "StandInVault":
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
         return self
 
     def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+    def finish_request(self, request, client_address):
+        # In the connection's own thread, so that a failed handshake stops nobody else.
+        with self.context.wrap_socket(request, server_side=True) as connection:
+            self.vault.connections += 1
+            super().finish_request(connection, client_address)
+
+    def handle_error(self, request, client_address):
+        pass  # A prober that goes away in the middle is none of the test's business.
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1  # One write for the whole answer.
+    disable_nagle_algorithm = True
+
+    def do_GET(self):
+        vault = self.server.vault
+        vault.requests += 1
+        vault.hosts.append(self.headers["Host"])
+        status, body = 404, {}
+        if self.path.startswith("/v1/sys/health"):
+            status = vault.status
+        elif self.path == "/v1/sys/leader" and vault.active_time:
+            status, body = 200, {"ha_enabled": True, "active_time": vault.active_time}
+        text = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, *_):
+        pass
