@@ -41,6 +41,7 @@ def parse_options(known: dict[str, object]) -> argparse.Namespace:
         "--servers", type=names(servers.ALL), default=list(servers.ALL),
         help=f"of {','.join(servers.ALL)}; ratios are the first one's to each other's")
     parser.add_argument("--seed", action="store_true", help="vault-redirector 0.2.0 from PyPI too")
+    parser.add_argument("--before", type=pathlib.Path, help="another binary of ours, to compare with")
     parser.add_argument("--json", type=pathlib.Path, help="write every round's figures there")
     parser.add_argument("--svg", type=pathlib.Path, help="draw them there")
     if "--quick" in sys.argv:
@@ -61,6 +62,9 @@ def build_ours():
 
 def chosen_servers(options: argparse.Namespace, setting: servers.Setting) -> dict[str, type]:
     kinds = {name: servers.ALL[name] for name in options.servers}
+    if options.before:
+        os.environ[servers.Before.binary] = str(options.before.resolve(strict=True))
+        kinds["before"] = servers.Before
     if options.seed:
         try:
             with seed.Seed(setting):

@@ -174,6 +174,7 @@ class Server:
 
 class Ours(Server):
     name = "ours"
+    binary = "REDIRECTOR_BINARY"  # the variable that names it
 
     def commands(self) -> list[list[object]]:
         setting = self.setting
@@ -181,10 +182,17 @@ class Ours(Server):
         if setting.consul:
             source = ["--https", "--ip", setting.consul]
         run = [
-            os.environ["REDIRECTOR_BINARY"], "--bind", "127.0.0.1", "--workers", setting.workers,
+            os.environ[self.binary], "--bind", "127.0.0.1", "--workers", setting.workers,
             "--keep-alive-timeout", 300]
         tls = [*run, "-P", self.tls_port, "-c", setting.chain, "-k", setting.key, *source]
         return [tls] if setting.tls_only else [[*run, "-P", self.plain_port, *source], tls]
+
+
+class Before(Ours):
+    """Another binary of ours, for what a change gave."""
+
+    name = "before"
+    binary = "REDIRECTOR_BEFORE"
 
 
 class Nginx(Server):
