@@ -31,7 +31,7 @@ def parse_options(known: dict[str, object]) -> argparse.Namespace:
         epilog="Performance.md says what each scenario means.")
     parser.add_argument("--quick", action="store_true", help="few short rounds: 3 minutes, hints")
     parser.add_argument("--rounds", type=int, default=21)
-    parser.add_argument("--seconds", type=float, default=1, help="of a server's round; wrk's: 1 or more")
+    parser.add_argument("--seconds", type=float, default=1, help="of a round; wrk's: 1 or more")
     parser.add_argument("--connections", type=int, default=64, help="at a time; of new ones 16")
     parser.add_argument("--idle", type=int, default=10000, help="connections that stay")
     parser.add_argument("--changes", type=int, default=60, help="of the active node, for publish")
@@ -41,7 +41,7 @@ def parse_options(known: dict[str, object]) -> argparse.Namespace:
         "--servers", type=names(servers.ALL), default=list(servers.ALL),
         help=f"of {','.join(servers.ALL)}; ratios are the first one's to each other's")
     parser.add_argument("--seed", action="store_true", help="vault-redirector 0.2.0 from PyPI too")
-    parser.add_argument("--before", type=pathlib.Path, help="another binary of ours, to compare with")
+    parser.add_argument("--before", type=pathlib.Path, help="another binary of ours, to compare")
     parser.add_argument("--json", type=pathlib.Path, help="write every round's figures there")
     parser.add_argument("--svg", type=pathlib.Path, help="draw them there")
     if "--quick" in sys.argv:
@@ -74,7 +74,10 @@ def chosen_servers(options: argparse.Namespace, setting: servers.Setting) -> dic
     return kinds
 
 
-def measure(options: argparse.Namespace, known: dict[str, object], machine: Machine) -> list:
+def measure(
+    options: argparse.Namespace, known: dict[str, object], machine: Machine,
+) -> tuple[list[figures.Row], list[str]]:
+    """The rows, and the scenarios that failed: they cost the others nothing."""
     with tempfile.TemporaryDirectory(prefix="vault-redirector-bench.") as directory:
         scratch = pathlib.Path(directory)
         certificates = Certificates(REPOSITORY / "certs")
@@ -83,13 +86,17 @@ def measure(options: argparse.Namespace, known: dict[str, object], machine: Mach
             (machine.server_core,))
         bench = scenarios.Bench(
             options, machine, Clients(scratch), base, chosen_servers(options, base))
-        rows = []
+        rows, broken = [], []
         for name in options.scenarios:
             started = time.monotonic()
-            rows += known[name].run(bench)
+            try:
+                rows += known[name].run(bench)
+            except (OSError, RuntimeError, TimeoutError, subprocess.SubprocessError) as error:
+                broken.append(name)
+                print(f"{name}: {error}", file=sys.stderr)
             figures.progress("")
             print(f"{known[name].title}: {time.monotonic() - started:.0f} s", file=sys.stderr)
-        return rows
+        return rows, broken
 
 
 def report(options: argparse.Namespace, machine: Machine, noise: Noise, rows: list[figures.Row]):
@@ -123,12 +130,15 @@ def main() -> int:
     machine = Machine()
     os.sched_setaffinity(0, {machine.client_core})
     noise = Noise(machine)
-    rows = measure(options, known, machine)
-    report(options, machine, noise, rows)
+    rows, broken = measure(options, known, machine)
+    if rows:
+        report(options, machine, noise, rows)
     failed = sum(row.failed for row in rows)
     if failed:
         print(f"{failed} requests failed", file=sys.stderr)
-    return 1 if failed else 0
+    if broken:
+        print(f"not measured: {', '.join(broken)}", file=sys.stderr)
+    return 1 if failed or broken else 0
 
 
 if __name__ == "__main__":

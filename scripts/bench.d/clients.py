@@ -48,7 +48,7 @@ class Load:
     def _read(self) -> dict[str, float]:
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError("load.c ended: the server refused or closed a connection")
+            raise RuntimeError("load.c ended early; it says why above")
         return json.loads(line)
 
 

@@ -34,7 +34,7 @@ class Machine:
         physical = [core for core in self.cores if core == min(_siblings(core) & {*self.cores})]
         self.pair = (physical if len(physical) > 1 else self.cores)[:2]
         taken = frozenset().union(*map(_siblings, self.pair))
-        self.others = [core for core in self.cores if core not in taken]
+        self.others = [core for core in self.cores if core not in taken][-4:]
         self.pair_is_shared = not self.others
         if self.pair_is_shared:
             self.others = self.cores[-2:]

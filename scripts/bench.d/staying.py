@@ -1,9 +1,7 @@
 """Scenarios of connections that stay: latency at half load, many of them, and what they hold."""
 
 import contextlib
-import json
 import statistics
-import subprocess
 
 import figures
 import servers
@@ -109,16 +107,9 @@ class Idle:
 
     @staticmethod
     def _measure(bench: Bench, server: servers.Server, row: Row):
-        many, program = bench.options.idle, bench.clients.program("connect")
+        many = bench.options.idle
         with server:
             before = server.memory()
-            client = subprocess.Popen(
-                [program, str(server.tls_port), bench.clients.request, "idle", "1.3", str(many)],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-            try:
-                counts = json.loads(client.stdout.readline())
+            with bench.clients.load(server.tls_port, many, busy=1) as client:
                 row.values.append((server.memory() - before) / many / 1024)
-                row.failed += counts["failed"]
-            finally:
-                client.kill()
-                client.communicate()
+                row.failed += client.failed
