@@ -21,7 +21,7 @@ from clients import Clients
 from harness.certs import REPOSITORY, Certificates
 from machine import Machine, Noise, allow_descriptors
 
-QUICK = {"rounds": 3, "seconds": 0.5, "idle": 2000, "changes": 15}
+QUICK = {"rounds": 3, "seconds": 0.5, "idle": 1000, "changes": 15}
 
 
 def parse_options(known: dict[str, object]) -> argparse.Namespace:
@@ -29,10 +29,10 @@ def parse_options(known: dict[str, object]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="scripts/bench", description=__doc__,
         epilog="Performance.md says what each scenario means.")
-    parser.add_argument("--quick", action="store_true", help="few short rounds: 3 minutes, hints only")
+    parser.add_argument("--quick", action="store_true", help="few short rounds: 3 minutes, hints")
     parser.add_argument("--rounds", type=int, default=21)
-    parser.add_argument("--seconds", type=float, default=1, help="of a server's round; wrk's at least 1")
-    parser.add_argument("--connections", type=int, default=64, help="at a time; at most 16 new ones")
+    parser.add_argument("--seconds", type=float, default=1, help="of a round; wrk's: 1 or more")
+    parser.add_argument("--connections", type=int, default=64, help="at a time; of new ones 16")
     parser.add_argument("--idle", type=int, default=10000, help="connections that stay")
     parser.add_argument("--changes", type=int, default=60, help="of the active node, for publish")
     parser.add_argument(
@@ -41,6 +41,7 @@ def parse_options(known: dict[str, object]) -> argparse.Namespace:
         "--servers", type=names(servers.ALL), default=list(servers.ALL),
         help=f"of {','.join(servers.ALL)}; ratios are the first one's to each other's")
     parser.add_argument("--seed", action="store_true", help="vault-redirector 0.2.0 from PyPI too")
+    parser.add_argument("--before", type=pathlib.Path, help="another binary of ours, to compare")
     parser.add_argument("--json", type=pathlib.Path, help="write every round's figures there")
     parser.add_argument("--svg", type=pathlib.Path, help="draw them there")
     if "--quick" in sys.argv:
@@ -52,7 +53,8 @@ def build_ours():
     """Builds the release binary, unless REDIRECTOR_BINARY names one."""
     if not os.environ.get("REDIRECTOR_BINARY"):
         print("Building the release binary.", file=sys.stderr)
-        built = subprocess.run([REPOSITORY / "scripts" / "build"], stdout=subprocess.PIPE, text=True)
+        command = [REPOSITORY / "scripts" / "build"]
+        built = subprocess.run(command, stdout=subprocess.PIPE, text=True)
         if built.returncode:
             sys.exit(built.stdout + "bench: the build failed")
         os.environ["REDIRECTOR_BINARY"] = built.stdout.splitlines()[-1]
@@ -60,6 +62,9 @@ def build_ours():
 
 def chosen_servers(options: argparse.Namespace, setting: servers.Setting) -> dict[str, type]:
     kinds = {name: servers.ALL[name] for name in options.servers}
+    if options.before:
+        os.environ[servers.Before.binary] = str(options.before.resolve(strict=True))
+        kinds["before"] = servers.Before
     if options.seed:
         try:
             with seed.Seed(setting):
@@ -69,7 +74,10 @@ def chosen_servers(options: argparse.Namespace, setting: servers.Setting) -> dic
     return kinds
 
 
-def measure(options: argparse.Namespace, known: dict[str, object], machine: Machine) -> list:
+def measure(
+    options: argparse.Namespace, known: dict[str, object], machine: Machine,
+) -> tuple[list[figures.Row], list[str]]:
+    """The rows, and the scenarios that failed: they cost the others nothing."""
     with tempfile.TemporaryDirectory(prefix="vault-redirector-bench.") as directory:
         scratch = pathlib.Path(directory)
         certificates = Certificates(REPOSITORY / "certs")
@@ -78,21 +86,25 @@ def measure(options: argparse.Namespace, known: dict[str, object], machine: Mach
             (machine.server_core,))
         bench = scenarios.Bench(
             options, machine, Clients(scratch), base, chosen_servers(options, base))
-        rows = []
+        rows, broken = [], []
         for name in options.scenarios:
             started = time.monotonic()
-            rows += known[name].run(bench)
+            try:
+                rows += known[name].run(bench)
+            except (OSError, RuntimeError, TimeoutError, subprocess.SubprocessError) as error:
+                broken.append(name)
+                print(f"{name}: {error}", file=sys.stderr)
             figures.progress("")
             print(f"{known[name].title}: {time.monotonic() - started:.0f} s", file=sys.stderr)
-        return rows
+        return rows, broken
 
 
 def report(options: argparse.Namespace, machine: Machine, noise: Noise, rows: list[figures.Row]):
     sentences = [noise.sentence(rows)]
     if "workers" in options.scenarios and machine.pair_is_shared:
         sentences.append(
-            "Two workers and their client share this machine's cores: it has too few to show what the "
-            "second worker adds; only CPU per request counts there.")
+            "Two workers and their client share this machine's cores: it has too few to show what "
+            "the second worker adds; only CPU per request counts there.")
     print(table.table(rows))
     print("\n".join(sentences))
     if options.json:
@@ -118,12 +130,15 @@ def main() -> int:
     machine = Machine()
     os.sched_setaffinity(0, {machine.client_core})
     noise = Noise(machine)
-    rows = measure(options, known, machine)
-    report(options, machine, noise, rows)
+    rows, broken = measure(options, known, machine)
+    if rows:
+        report(options, machine, noise, rows)
     failed = sum(row.failed for row in rows)
     if failed:
         print(f"{failed} requests failed", file=sys.stderr)
-    return 1 if failed else 0
+    if broken:
+        print(f"not measured: {', '.join(broken)}", file=sys.stderr)
+    return 1 if failed or broken else 0
 
 
 if __name__ == "__main__":

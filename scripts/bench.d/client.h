@@ -1,4 +1,4 @@
-// What the clients here share: the address, the request, the TLS context, and a blocking connection.
+// What the clients here share: the address, the request, the TLS context, a blocking connection.
 #pragma once
 #define _GNU_SOURCE
 #include <arpa/inet.h>

@@ -14,7 +14,7 @@ MARGIN = 60  # seconds that a client may take beyond what it was asked for
 
 
 class Load:
-    """load.c, with its connections open; `round` asks. Opening takes about 1 ms for each of them."""
+    """load.c, with its connections open; `round` asks. Opening one takes about 1 ms."""
 
     def __init__(self, clients: "Clients", port: int, connections: int, busy: int):
         self._process = subprocess.Popen(
@@ -48,7 +48,7 @@ class Load:
     def _read(self) -> dict[str, float]:
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError("load.c ended: the server refused or closed a connection")
+            raise RuntimeError("load.c ended early; it says why above")
         return json.loads(line)
 
 
@@ -56,7 +56,8 @@ class Clients:
     def __init__(self, scratch: pathlib.Path):
         self._scratch = scratch
         self.request, self._last_request = scratch / "request", scratch / "last-request"
-        lines = [f"GET {servers.TARGET} HTTP/1.1", *(f"{name}: {HEADERS[name]}" for name in HEADERS)]
+        fields = (f"{name}: {value}" for name, value in HEADERS.items())
+        lines = [f"GET {servers.TARGET} HTTP/1.1", *fields]
         self.request.write_bytes("\r\n".join([*lines, "", ""]).encode())
         lines.append("Connection: close")
         self._last_request.write_bytes("\r\n".join([*lines, "", ""]).encode())

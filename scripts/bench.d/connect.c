@@ -1,11 +1,10 @@
-// A client for what wrk cannot do: wrk resumes its TLS sessions, and so never makes a new connection.
+// A client for what wrk cannot do: wrk resumes its sessions, and so never makes a new connection.
 //
 //   connect PORT REQUEST-FILE new|resumed 1.2|1.3 CONCURRENCY SECONDS
-//   connect PORT REQUEST-FILE idle 1.2|1.3 CONNECTIONS
 //
-// new, resumed: connections that ask once and read until the server closes, CONCURRENCY at a time.
-// idle: each connection asks once, reads the answer and stays; prints its line, and ends with
-// its standard input. The line is JSON: how many were answered with 307, resumed, and failed.
+// Connections that ask once and read until the server closes, CONCURRENCY at a time; those of
+// `resumed` use the ticket of the one before. Prints a line of JSON: how many were answered with
+// 307, resumed, and failed.
 #include "client.h"
 #include <sys/epoll.h>
 
@@ -64,7 +63,7 @@ static int advance(Slot *slot) {
 }
 
 // Opens a connection that waits for the server; 0 where the time was up first. A server that shares
-// our core may answer before we ask it to: then the connection is over already, and another follows.
+// our core may answer before we wait for it: then the connection is over, and another follows.
 static int start(Slot *slot, double end) {
   while (now() < end) {
     open_slot(slot);
@@ -99,20 +98,8 @@ static void run(int concurrency, double seconds) {
   }
 }
 
-static void stay(int connections) {
-  Slot *slots = calloc((size_t)connections, sizeof *slots);
-  for (int index = 0; index < connections; index++) {
-    Slot *slot = &slots[index];
-    open_slot(slot);
-    int good = ask(slot->session, slot->answer, sizeof slot->answer) && is_redirect(slot->answer);
-    answered += good;
-    failed += !good;
-  }
-}
-
 int main(int count, char **arguments) {
-  if (count < 6) return fputs("usage: see the top of connect.c\n", stderr), 64;
-  int idle = strcmp(arguments[3], "idle") == 0;
+  if (count != 7) return fputs("usage: see the top of connect.c\n", stderr), 64;
   int version = strcmp(arguments[4], "1.2") == 0 ? TLS1_2_VERSION : TLS1_3_VERSION;
   prepare(arguments[1], arguments[2], version);
   resumes = strcmp(arguments[3], "resumed") == 0;
@@ -121,12 +108,6 @@ int main(int count, char **arguments) {
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     SSL_CTX_sess_set_new_cb(context, keep_ticket);
   }
-  if (idle) {
-    stay(atoi(arguments[5]));
-  } else {
-    run(atoi(arguments[5]), count > 6 ? atof(arguments[6]) : 1);
-  }
+  run(atoi(arguments[5]), atof(arguments[6]));
   printf("{\"answered\": %ld, \"resumed\": %ld, \"failed\": %ld}\n", answered, resumed, failed);
-  fflush(stdout);
-  if (idle && getchar() != EOF) return 1;
 }

@@ -8,8 +8,8 @@
 //
 // RATE 0 asks again on a connection as soon as it has its answer. Another rate is an open loop, and
 // its latencies are free of coordinated omission as wrk2's are: request k is due at k / RATE on
-// connection k mod BUSY, whatever became of the ones before it; one that finds its connection waiting
-// is sent late, and its latency counts from when it was due.
+// connection k mod BUSY, whatever became of the ones before it; one that finds its connection
+// waiting is sent late, and its latency counts from when it was due.
 #include "client.h"
 #include <math.h>
 #include <sys/epoll.h>

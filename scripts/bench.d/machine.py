@@ -7,6 +7,7 @@ import re
 import resource
 import statistics
 import subprocess
+import time
 
 import figures
 
@@ -24,7 +25,7 @@ def _siblings(core: int) -> frozenset[int]:
 
 
 class Machine:
-    """`server_core` serves and `client_core` asks; two workers get `pair`, and their client `others`."""
+    """`server_core` serves, `client_core` asks; two workers get `pair`, their client `others`."""
 
     def __init__(self):
         self.cores = sorted(os.sched_getaffinity(0))
@@ -33,7 +34,7 @@ class Machine:
         physical = [core for core in self.cores if core == min(_siblings(core) & {*self.cores})]
         self.pair = (physical if len(physical) > 1 else self.cores)[:2]
         taken = frozenset().union(*map(_siblings, self.pair))
-        self.others = [core for core in self.cores if core not in taken]
+        self.others = [core for core in self.cores if core not in taken][-4:]
         self.pair_is_shared = not self.others
         if self.pair_is_shared:
             self.others = self.cores[-2:]
@@ -57,7 +58,8 @@ class Machine:
 def _version(*command: str) -> str:
     done = subprocess.run(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=10)
-    return done.stdout.splitlines()[0] if done.stdout else ""
+    found = re.search(r"\d+\.\d+[^\s,]*", done.stdout)
+    return found[0] if found else ""
 
 
 def allow_descriptors(wanted: int):
@@ -70,31 +72,44 @@ def allow_descriptors(wanted: int):
 
 
 class Noise:
-    """What the host took from the server's core, and how far the rounds of a row lie apart."""
+    """What others took from this machine meanwhile, and how far the rounds of a row lie apart."""
 
     def __init__(self, machine: Machine):
         self._machine = machine
-        self._load = os.getloadavg()[0]
-        self._start = self._ticks()
+        self._start = self._spent()
+        self._began = time.monotonic()
 
     def sentence(self, rows: list[figures.Row]) -> str:
-        spent = [now - then for now, then in zip(self._ticks(), self._start)]
-        steal = 100 * spent[7] / max(sum(spent), 1)
+        """To be asked when every process of the run has ended: only then is its time known."""
+        took = time.monotonic() - self._began
+        busy, steal, own = (now - then for now, then in zip(self._spent(), self._start))
+        others, stolen = max(busy - own, 0) / took, steal / took
         widths = [0.0]
         for row in rows:
             low, middle, high = figures.quartiles(row.values)
             if row.unit == "µs" and middle and len(row.values) > 2:
                 widths.append(100 * (high - low) / middle)
+        noisy = others + stolen > 0.05 * len(self._machine.cores)
         text = (
-            f"Noise: the quartiles of a row lie {statistics.median(widths):.0f} % of its median apart, "
-            f"{max(widths):.0f} % at worst; the host took {steal:.1f} % of the server's core; "
-            f"{self._load:.1f} processes were runnable before the run.")
+            f"Noise: the quartiles of a row lie {statistics.median(widths):.0f} % of its median "
+            f"apart, {max(widths):.0f} % at worst; of {len(self._machine.cores)} virtual cores, "
+            f"other programs took {others:.2f} and the host {stolen:.2f}: "
+            + ("a noisy run, whose figures are hints." if noisy else "a quiet run."))
         if self._machine.shared:
-            text += " Server and client share one physical core: absolute figures are high, ratios hold."
+            text += (
+                " Server and client share one physical core: absolute figures are high,"
+                " ratios hold.")
         return text
 
-    def _ticks(self) -> list[int]:
-        name = f"cpu{self._machine.server_core} "
-        lines = pathlib.Path("/proc/stat").read_text().splitlines()
-        line = next(line for line in lines if line.startswith(name))
-        return [int(word) for word in line.split()[1:9]]
+    def _spent(self) -> tuple[float, float, float]:
+        """Seconds that our cores were busy, that the host took, and that our processes ran."""
+        hertz = os.sysconf("SC_CLK_TCK")
+        busy = steal = 0.0
+        for line in pathlib.Path("/proc/stat").read_text().splitlines():
+            name, *words = line.split()
+            if name.startswith("cpu") and name[3:] and int(name[3:]) in self._machine.cores:
+                user, nice, system, _, _, hard, soft, stolen, *_ = map(int, words)
+                busy += (user + nice + system + hard + soft) / hertz
+                steal += stolen / hertz
+        uses = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        return busy, steal, sum(use.ru_utime + use.ru_stime for use in uses)

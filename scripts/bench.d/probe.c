@@ -3,8 +3,8 @@
 //   probe PORT REQUEST-FILE start CORE COMMAND ARGUMENT...
 //   probe PORT REQUEST-FILE watch
 //
-// start: runs COMMAND on CORE, knocks until it answers, asks until it redirects, ends it, and prints
-// one line of JSON: milliseconds from the fork to the first answer and to the first 307.
+// start: runs COMMAND on CORE, knocks until it answers, asks until it redirects, ends it, and
+// prints one line of JSON: milliseconds from the fork to the first answer and to the first 307.
 // watch: prints CLOCK_MONOTONIC and the Location at every change of it, until it is ended.
 #include "client.h"
 #include <errno.h>
@@ -74,7 +74,8 @@ static int start(int core, char **command) {
   }
   end(child);
   if (!redirect) return fputs("probe: no 307\n", stderr), 1;
-  printf("{\"first\": %.3f, \"redirect\": %.3f}\n", (first - forked) * 1e3, (redirect - forked) * 1e3);
+  double to_first = (first - forked) * 1e3, to_redirect = (redirect - forked) * 1e3;
+  printf("{\"first\": %.3f, \"redirect\": %.3f}\n", to_first, to_redirect);
   return 0;
 }
 

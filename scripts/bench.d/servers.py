@@ -1,4 +1,4 @@
-"""The servers that are compared: each answers 307 to the same place, on a plain and on a TLS port."""
+"""The servers that are compared: each answers 307 to one place, on a plain and on a TLS port."""
 
 import contextlib
 import dataclasses
@@ -121,10 +121,12 @@ class Server:
 
     def _start(self, command: list[object]):
         cores = ",".join(map(str, self.setting.cores))
+        # setpriv: it ends with this process, whatever ended that.
+        pinned = ["setpriv", "--pdeathsig", "TERM", "taskset", "-c", cores, *map(str, command)]
         with (self.directory / "log").open("ab") as log:
             self.processes.append(subprocess.Popen(
-                ["taskset", "-c", cores, *map(str, command)], env=self.surroundings(),
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True))
+                pinned, env=self.surroundings(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                start_new_session=True))
 
     def fill(self, template: str, **values: object) -> pathlib.Path:
         path = self.directory / template
@@ -143,13 +145,16 @@ class Server:
     def cpu_ns(self) -> int:
         """Nanoseconds that its processes were scheduled.
 
-        The kernel's CPU clock of a process, by the id that clock_getcpuclockid(3) makes of its pid: the
-        sum of the first fields of /proc/PID/task/*/schedstat, and of the threads that have ended.
+        The kernel's CPU clock of a process, by the id that clock_getcpuclockid(3) makes of its pid:
+        the sum of the first fields of /proc/PID/task/*/schedstat, and of the threads that ended.
         """
         return sum(time.clock_gettime_ns((~pid << 3) | 2) for pid in self.pids())
 
+    def descriptors(self) -> int:
+        return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in self.pids())
+
     def memory(self, kind: str = "Pss") -> int:
-        """Bytes by the kernel's names: `Pss` counts shared ones in proportion, `Rss` in each process."""
+        """Bytes: `Pss` counts shared ones in proportion, `Rss` in each process."""
         pattern = re.compile(rf"^{kind}: +(\d+) kB", re.MULTILINE)
         return sum(
             int(pattern.search(pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text())[1]) * 1024
@@ -169,15 +174,25 @@ class Server:
 
 class Ours(Server):
     name = "ours"
+    binary = "REDIRECTOR_BINARY"  # the variable that names it
 
     def commands(self) -> list[list[object]]:
         setting = self.setting
         source = ["--vault-addr", setting.target, "--vault-cacert", setting.certificates.ca]
         if setting.consul:
             source = ["--https", "--ip", setting.consul]
-        run = [os.environ["REDIRECTOR_BINARY"], "--bind", "127.0.0.1", "--workers", setting.workers]
+        run = [
+            os.environ[self.binary], "--bind", "127.0.0.1", "--workers", setting.workers,
+            "--keep-alive-timeout", 300]
         tls = [*run, "-P", self.tls_port, "-c", setting.chain, "-k", setting.key, *source]
         return [tls] if setting.tls_only else [[*run, "-P", self.plain_port, *source], tls]
+
+
+class Before(Ours):
+    """Another binary of ours, for what a change gave."""
+
+    name = "before"
+    binary = "REDIRECTOR_BEFORE"
 
 
 class Nginx(Server):

@@ -9,7 +9,7 @@ from scenarios import Bench
 
 
 class Start:
-    """From the fork to the first answer over TLS, and to the first 307; ours finds its node meanwhile."""
+    """From fork to first answer over TLS, and to first 307: ours finds its node meanwhile."""
 
     title = "start to first answer"
 
