@@ -42,6 +42,7 @@ final class Supervisor {
       status: DiscoveryStatus(source: configuration.consulHostPort == nil ? .probe : .consul),
       time: .system)
     let metrics = MetricsRegistry()
+    BuildMetrics.register(in: metrics)
     rotation = try configuration.tls.map { [log] (tls) throws(StartupError) in
       try CredentialRotation(
         tls, watchesFiles: configuration.watchesCredentials, log: log, metrics: metrics)

@@ -15,7 +15,7 @@ enum Version {
   }
 
   /// The compiler's version, as far as the language tells a program.
-  private static var swift: String {
+  static var swift: String {
     #if compiler(>=6.4)
       "6.4 or newer"
     #else
