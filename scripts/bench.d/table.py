@@ -38,7 +38,8 @@ def table(rows: list[Row]) -> str:
 
 
 def number(value: float) -> str:
-    return f"{value:.{0 if value >= 100 else 1 if value >= 10 else 2}f}"
+    """With three digits, or all of a larger whole number."""
+    return f"{value:,.{0 if value >= 99.95 else 1 if value >= 9.995 else 2}f}"
 
 
 def _spread(values: list[float]) -> str:
