@@ -40,7 +40,7 @@ extension TargetRule {
   }
 
   /// The host and the port by this rule; the port as Consul has it, usable or not.
-  private func address(of entry: ServiceEntry) -> (host: String, port: Int) {
+  func address(of entry: ServiceEntry) -> (host: String, port: Int) {
     switch self {
     case .node: (entry.nodeName, entry.port)
     case .ip: (entry.nodeAddress, entry.port)
