@@ -24,7 +24,7 @@ enum FrontendCounter {
 
   /// Every status that this program answers with.
   static let statuses = [
-    200, 307, 400, 404, 405, 408, 413, 414, 417, 431, 501, 503, 505, 508,
+    200, 307, 400, 404, 405, 408, 413, 414, 417, 431, 500, 501, 503, 505, 508,
   ]
 
   /// The place of a request's count. The redirect's comes first: it is the one that is counted all day.

@@ -14,8 +14,8 @@ final class AdminResponder: Responder {
 
   let lastLocationHost = ""
 
-  /// Some two hundred samples of about a hundred bytes, and room for four times that.
-  let responseBytesMax = 96 << 10
+  /// Some three hundred samples of about a hundred bytes, and room for four times that.
+  let responseBytesMax = 128 << 10
 
   func respond(
     to head: RequestHead, bytes: Span<UInt8>, context: ResponseContext,
@@ -29,6 +29,9 @@ final class AdminResponder: Responder {
       return refuse(405, "only GET and HEAD", head, context, &output)
     }
     let body = metrics.render()
+    guard body.count <= responseBytesMax - ErrorResponse.frameBytesMax - server.count else {
+      return refuse(500, "there are more metrics than fit in an answer", head, context, &output)
+    }
     let server = self.server
     output.appendStatusLine(200)
     output.appendOriginFields(date: context.date, server: server.span)
