@@ -54,12 +54,17 @@ let package = Package(
       ],
       swiftSettings: safety),
 
+    // What tests of two floors share.
+    .target(name: "GuardPage", path: "Tests/GuardPage", swiftSettings: safety),
+
     .testTarget(name: "SysTests", dependencies: ["Sys"], swiftSettings: safety),
-    .testTarget(name: "HTTP1Tests", dependencies: ["HTTP1"], swiftSettings: safety),
+    .testTarget(
+      name: "HTTP1Tests", dependencies: ["HTTP1", "GuardPage"], swiftSettings: safety),
     .testTarget(name: "TelemetryTests", dependencies: ["Telemetry"], swiftSettings: safety),
     .testTarget(name: "TLSTests", dependencies: ["TLS", "Sys"], swiftSettings: safety),
     .testTarget(
-      name: "ProxyProtocolTests", dependencies: ["ProxyProtocol", "Sys"], swiftSettings: safety),
+      name: "ProxyProtocolTests", dependencies: ["ProxyProtocol", "Sys", "GuardPage"],
+      swiftSettings: safety),
     .testTarget(name: "RedirectTests", dependencies: ["Redirect", "HTTP1"], swiftSettings: safety),
     .testTarget(
       name: "FrontendTests", dependencies: ["Frontend", "HTTP1", "Sys", "TLS", "Telemetry"],

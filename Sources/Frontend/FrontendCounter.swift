@@ -5,7 +5,7 @@ import Telemetry
 
 /// Where each count of a worker stands in its block: a fixed layout, so that counting is an addition to a known place.
 enum FrontendCounter {
-  static let accepted = 0  // one a listener
+  static let accepted = 0  // one a name that listeners have
   static let active = 8
   static let held = 9
   static let heldTotal = 10
@@ -64,8 +64,8 @@ extension FrontendCounter {
     [
       MetricFamily(
         "connections_accepted_total", .counter, help: "Connections accepted.",
-        byName(listeners).map { name, indices in
-          MetricSample(indices.map { sum(accepted + $0) }.reduce(0, +), [("listener", name)])
+        listenerNames(listeners).enumerated().map { index, name in
+          MetricSample(sum(accepted + index), [("listener", name)])
         }),
       MetricFamily(
         "connections_active", .gauge, help: "Connections open now.", [MetricSample(sum(active))]),
@@ -159,11 +159,17 @@ extension FrontendCounter {
     ]
   }
 
-  /// The listeners' indices, by name: several sockets may serve the same purpose.
-  private static func byName(_ listeners: [String]) -> [(String, [Int])] {
+  /// Where each listener's connections are counted: several sockets may have the same name.
+  static func acceptedPlaces(_ listeners: [String]) -> [Int] {
+    let names = listenerNames(listeners)
+    precondition(names.count <= active - accepted, "more names of listeners than places for them")
+    return listeners.map { accepted + (names.firstIndex(of: $0) ?? 0) }
+  }
+
+  private static func listenerNames(_ listeners: [String]) -> [String] {
     var names: [String] = []
     for name in listeners where !names.contains(name) { names.append(name) }
-    return names.map { name in (name, listeners.indices.filter { listeners[$0] == name }) }
+    return names
   }
 }
 

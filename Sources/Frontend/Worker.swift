@@ -34,6 +34,8 @@ final class Worker {
   private var connections = ConnectionTable()
   private lazy var acceptor = Acceptor(self)
   private var contexts: [ContextCache]
+  /// Where each listener's connections are counted.
+  private let acceptedPlaces: [Int]
   private var due: [Int] = []
   private var resumable: [UInt64] = []
   private var held = 0
@@ -52,6 +54,7 @@ final class Worker {
     server = Array(configuration.server.utf8)
     responders = configuration.listeners.map { $0.makeResponder() }
     contexts = configuration.listeners.map { ContextCache($0.security) }
+    acceptedPlaces = FrontendCounter.acceptedPlaces(configuration.listeners.map(\.name))
     self.state = state
     self.control = control
     now = .now()
@@ -188,7 +191,7 @@ final class Worker {
       slot: slot, token: token, id: state.nextConnectionID(), listenerIndex: listenerIndex,
       peer: peer, socket: socket, phase: listener.firstPhase, limits: limits.message, now: now)
     connections.insert(connection)
-    control.counters.add(FrontendCounter.accepted + listenerIndex)
+    control.counters.add(acceptedPlaces[listenerIndex])
     control.counters.set(FrontendCounter.active, to: UInt64(connections.count))
     if listener.refusesHeader(from: peer) {
       refuseProxySource(peer)

@@ -23,9 +23,9 @@ package final class ActiveNodeCell: Sendable {
     var observers: [@Sendable () -> Void] = []
   }
 
-  // The generation, and in the low bits which of the known nodes it is: 0 for none.
+  // The generation, and in the low half which of the known nodes it is: 0 for none. Memory ends before the numbers do.
   private let published = Atomic<UInt64>(1 << numberBits)
-  private static let numberBits: UInt64 = 20
+  private static let numberBits: UInt64 = 32
   private let known = KnownNodes()
   private let state: Mutex<State>
   private let time: TimeSource
@@ -65,7 +65,6 @@ package final class ActiveNodeCell: Sendable {
         node: node, since: now, previous: old.node ?? old.previous, generation: generation,
         status: old.status)
       let number = node.map { known.number(of: $0) } ?? 0
-      precondition(number < 1 << Self.numberBits, "a million nodes have been active")
       published.store(generation << Self.numberBits | number, ordering: .releasing)
       return state.observers
     }

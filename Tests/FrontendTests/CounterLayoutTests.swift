@@ -25,6 +25,14 @@ struct CounterLayoutTests {
     #expect(FrontendCounter.end <= CounterBlock.capacity)
   }
 
+  @Test func listenersOfOneNameAreCountedTogether() {
+    let listeners = [String](repeating: "public", count: 2000) + ["admin"]
+    let places = FrontendCounter.acceptedPlaces(listeners)
+    #expect(Set(places).count == 2)
+    #expect(places[0] == places[1999])
+    #expect(places.allSatisfy { $0 < FrontendCounter.active })
+  }
+
   @Test func everyLabelIsItsOwn() {
     let labels = CloseReason.allCases.map(\.label)
     #expect(Set(labels).count == labels.count)

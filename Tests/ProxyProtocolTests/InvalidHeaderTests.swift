@@ -1,3 +1,4 @@
+import GuardPage
 import ProxyProtocol
 import Testing
 

@@ -5,6 +5,7 @@ import subprocess
 
 from harness.http import Connection
 from harness.metrics import scrape, wait_for_count
+from harness.polling import wait_until
 
 
 def check(text):
@@ -57,6 +58,33 @@ def test_the_admin_listener_has_nothing_else(serving):
     with Connection(run.admin_port) as connection:
         connection.send(b"GET /metrics HTTP/1.1\r\n\r\n")
         assert connection.response().status == 400
+
+
+def test_many_listeners_are_counted_as_one(redirector):
+    binds = [word for number in range(1, 251) for word in ("--bind", f"127.0.2.{number}")]
+    run = redirector(
+        "127.0.0.1:1", *binds, *3 * ("--bind", "127.0.1.1"), "--admin", "127.0.0.1:0",
+        listeners=254)
+    for listener in run.listeners[:-1]:
+        with socket.create_connection((listener.address, listener.port)):
+            pass
+    metrics = wait_for_count(run, "connections_accepted_total", 253, listener="public")
+    assert metrics("connections_accepted_total", listener="admin") > 0
+    assert metrics("http_requests_held") == 0
+
+
+def test_more_metrics_than_fit_are_refused_and_not_cut(redirector):
+    nodes = [f"https://127.{high}.{low}.1:1" for high in range(100, 120) for low in range(100, 200)]
+    run = redirector(
+        *(word for node in nodes for word in ("--vault-addr", node)),
+        "--bind", "127.0.0.1", "--admin", "127.0.0.1:0", listeners=2)
+
+    def answer():
+        with Connection(run.admin_port) as connection:
+            return connection.request("GET", "/metrics")
+
+    wait_until("all nodes in the metrics", lambda: answer().status == 500, 60)
+    assert "more metrics than fit" in answer().body.decode()
 
 
 def test_it_leaves_the_loopback_only_when_told_so(redirector):

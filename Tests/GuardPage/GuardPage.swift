@@ -1,9 +1,10 @@
 import Glibc
-import Testing
 
 /// Calls `body` with a copy of `bytes` that ends where a page begins which nobody may touch: one
 /// byte read too far is the end of the test process.
-func withGuardPage<Result>(behind bytes: [UInt8], _ body: (Span<UInt8>) -> Result) -> Result {
+package func withGuardPage<Result>(
+  behind bytes: [UInt8], _ body: (Span<UInt8>) -> Result
+) -> Result {
   let page = Int(sysconf(Int32(_SC_PAGESIZE)))
   let readable = (bytes.count + page - 1) / page * page
   // The mapping is this function's own, and unmapped after `body`, which cannot keep the span.
