@@ -2,6 +2,8 @@ import Redirect
 import Telemetry
 
 /// Says what discovery found, and to everybody: publishes, reports for health, counts, and logs each change once.
+///
+/// The log comes last: who reads a line finds health and metrics agree with it.
 final class DiscoveryReport {
   private let cell: ActiveNodeCell
   private let log: Log
@@ -29,28 +31,30 @@ final class DiscoveryReport {
 
   /// The source has answered, at `time`. `note` says what is odd about the answer.
   func answered(at time: Moment, note: String?) {
-    if status.state == .silent || status.state == .expired {
-      log.warning(isConsul ? "consul answers again" : "a vault node answers again")
-    }
-    if let note, note != status.lastError { log.warning("\(note)") }
+    let old = status
     status.state = .current
     status.lastSuccess = time
     status.lastError = note
     cell.report(status)
+    if old.state == .silent || old.state == .expired {
+      log.warning(isConsul ? "consul answers again" : "a vault node answers again")
+    }
+    if let note, note != old.lastError { log.warning("\(note)") }
   }
 
   /// The source has failed: what was known stays in force.
   func fellSilent(_ reason: String) {
+    let isNew = status.state == .starting || status.state == .current
+    if isNew { status.state = .silent }
+    status.lastError = sanitized(reason)
+    cell.report(status)
     let message: Log.Message = isConsul ? "consul does not answer" : "no vault node answers"
-    if status.state == .starting || status.state == .current {
+    if isNew {
       let kept = published?.target.origin ?? "no node"
       log.warning(message, metadata: ["reason": "\(reason)", "kept": "\(kept)"])
-      status.state = .silent
     } else {
       log.debug(message, metadata: ["reason": "\(reason)"])
     }
-    status.lastError = sanitized(reason)
-    cell.report(status)
   }
 
   /// The source has been silent for too long.
@@ -65,6 +69,7 @@ final class DiscoveryReport {
 
   /// What Consul's answer says beside the choice.
   func selected(_ selection: NodeSelection) {
+    metrics.update { $0.candidates = selection.candidates }
     let isSeveral = selection.candidates > 1
     if isSeveral, !hasSeenSeveral {
       let names = selection.candidateNodes.map(\.name).joined(separator: " ")
@@ -73,7 +78,6 @@ final class DiscoveryReport {
         metadata: ["nodes": "\(names)", "first": "\(selection.chosen?.name ?? "")"])
     }
     hasSeenSeveral = isSeveral
-    metrics.update { $0.candidates = selection.candidates }
     forbidden(selection.forbidden)
   }
 
