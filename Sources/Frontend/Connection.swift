@@ -52,6 +52,9 @@ final class Connection {
   /// Our FIN is on its way.
   var isWritingShutDown = false
 
+  /// Its session has record buffers that the worker will take from it.
+  var isWarm = false
+
   /// The peer has shut down its side; known only in phases that ask for it.
   var peerHasFinished = false
 
@@ -150,6 +153,7 @@ final class Connection {
     if !worker.outbound.isEmpty, !flush(worker) { return }
     receive.settle()
     if case .closed = phase { return }
+    worker.keepWarm(self)
     if step == .yield { worker.resumeLater(self) }
     let wanted = wantedInterest
     if wanted != interest {
@@ -157,6 +161,12 @@ final class Connection {
       worker.register(self, wanted)
     }
     worker.deadlines.set(slot, at: deadline(worker))
+  }
+
+  /// Gives the record buffers back: others had their turn since.
+  func coolDown() {
+    isWarm = false
+    transport.session?.releaseBuffers()
   }
 
   private var wantedInterest: Interest {

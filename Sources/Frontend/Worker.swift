@@ -32,6 +32,7 @@ final class Worker {
 
   private var poller: Poller
   private var connections = ConnectionTable()
+  private var warm = WarmSessions()
   private lazy var acceptor = Acceptor(self)
   private var contexts: [ContextCache]
   /// Where each listener's connections are counted.
@@ -288,6 +289,16 @@ final class Worker {
   /// Answers wait to be sent. (Outbound alone may hold a handshake's last flight, which leaves with them.)
   @inline(__always)
   func hasGathered(_ connection: Connection) -> Bool { !sink(connection).isEmpty }
+
+  /// Lets the connection's session keep its record buffers, and takes those of the one that had them longest.
+  @inline(__always)
+  func keepWarm(_ connection: Connection) {
+    if connection.isWarm || connection.transport.session == nil { return }
+    connection.isWarm = true
+    if let token = warm.replaceOldest(with: connection.token) {
+      connections.find(token: token)?.coolDown()
+    }
+  }
 
   // MARK: Holds
 

@@ -155,10 +155,10 @@ private struct Cipher {
 ///
 /// No compression (CRIME), no renegotiation, no early data (a PUT must not be replayable), no
 /// stateful cache. A missing close_notify counts as an end of stream: a request frames itself.
-/// Buffers are released while a connection is idle; what is read is read ahead, so that one `recv`
-/// fetches a record; a chain is sent as given and not built for each handshake. Without auto-retry
-/// a read returns after a batch of records without data, so that a client which sends nothing but
-/// key updates cannot keep a worker.
+/// Record buffers stay until `TLSSession.releaseBuffers`; what is read is read ahead, so that one
+/// `recv` fetches a record; a chain is sent as given and not built for each handshake. Without
+/// auto-retry a read returns after a batch of records without data, so that a client which sends
+/// nothing but key updates cannot keep a worker.
 private func configure(_ context: OpaquePointer) throws(TLSError) {
   unsafe copenssl_set_behaviour(context)
   unsafe SSL_CTX_set_security_level(context, 2)

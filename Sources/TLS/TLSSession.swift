@@ -120,6 +120,12 @@ extension TLSSession {
     }
   }
 
+  /// Gives the two record buffers back, some 33 KiB, until the next read or write; does nothing while
+  /// a part of a record is in one of them.
+  package mutating func releaseBuffers() {
+    _ = unsafe SSL_free_buffers(ssl)
+  }
+
   /// Clears the error queue, calls, asks OpenSSL what became of it, and maps that: the only place
   /// that does.
   ///
