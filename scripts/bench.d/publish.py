@@ -3,6 +3,7 @@
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 
 import figures
 import servers
@@ -10,6 +11,7 @@ from clients import Clients
 from figures import Row
 from harness.consul import StandInConsul, entry
 from harness.polling import wait_until
+from harness.vault import StandInVault
 from scenarios import Bench
 from staying import half_of_the_slowest
 
@@ -42,6 +44,7 @@ class Watch:
             [clients.program("probe"), str(port), clients.request, "watch"],
             stdout=subprocess.PIPE, text=True)
         self.changes: list[tuple[float, str]] = []
+        self._seen = 0
         self._changed = threading.Condition()
         self._reader = threading.Thread(target=self._read, daemon=True)
 
@@ -55,12 +58,19 @@ class Watch:
         self._reader.join()
         self._process.stdout.close()
 
-    def wait_for(self, count: int) -> tuple[float, str]:
-        """The change with this number."""
+    def wait_for(self, origin: str) -> float:
+        """When clients were led to `origin` next; before that there may have been no node."""
         with self._changed:
-            if not self._changed.wait_for(lambda: len(self.changes) >= count, 10):
-                raise RuntimeError("no redirect to the new node within 10 s")
-            return self.changes[count - 1]
+            if not self._changed.wait_for(lambda: self._led_to(origin), 10):
+                raise RuntimeError(f"no redirect to {origin} within 10 s")
+            return self.changes[self._seen - 1][0]
+
+    def _led_to(self, origin: str) -> bool:
+        while self._seen < len(self.changes):
+            self._seen += 1
+            if origin in self.changes[self._seen - 1][1]:
+                return True
+        return False
 
     def _read(self):
         for line in self._process.stdout:
@@ -71,39 +81,62 @@ class Watch:
 
 
 class Publish:
-    """Ours: from Consul's answer to the first redirect that a client sees, at half load."""
+    """Ours, at half load: from Consul's answer, or a node's own 200, to the first redirect to it."""
 
     title = "publish of a new node"
 
     def run(self, bench: Bench) -> list[Row]:
-        row = Row(f"{self.title}, half load", "ours", "ms")
+        return self._by_consul(bench) + self._by_probes(bench)
+
+    def _by_consul(self, bench: Bench) -> list[Row]:
+        row = Row("publish of Consul's word, half load", "ours", "ms")
         port = int(bench.setting().target.rpartition(":")[2])
         with TimedConsul() as consul:
             consul.set([entry("node", "127.0.0.1", port)])
-            setting = bench.setting(tls_only=True, consul=consul.address)
-            connections = bench.options.connections
-            with (
-                servers.Ours(setting) as server,
-                bench.clients.load(server.tls_port, connections, connections) as load,
-            ):
-                load_rate = half_of_the_slowest(bench, {server: load})
-                load.begin(LOAD_SECONDS, load_rate)
-                with Watch(bench.clients, server.tls_port) as watch:
-                    watch.wait_for(1)
-                    self._change(bench.options.changes, consul, watch, row)
-        slowest = Row(f"slowest of {len(row.values)} publishes", "ours", "ms", [max(row.values)])
-        return [row, slowest]
 
-    def _change(self, changes: int, consul: TimedConsul, watch: Watch, row: Row):
-        for number in range(changes):
-            asks_for_the_next = lambda: (
-                consul.requests[-1].query.get("index") == str(consul.index))
-            wait_until("the next query to Consul", asks_for_the_next, 10, interval=0.002)
-            time.sleep(0.03)  # the change comes to a quiet query, as it does in a cluster
-            address = f"127.0.1.{1 + number % 2}"
-            consul.set([entry("node", address, 8200)])
-            moment, location = watch.wait_for(number + 2)
-            if address not in location:
-                raise RuntimeError(f"led to {location}, not to {address}")
-            row.values.append((moment - consul.sent) * 1000)
-            figures.progress(f"{self.title}: {number + 1} of {changes}")
+            def change(number: int, watch: Watch):
+                asks_for_the_next = lambda: (
+                    consul.requests[-1].query.get("index") == str(consul.index))
+                wait_until("the next query to Consul", asks_for_the_next, 10, interval=0.002)
+                time.sleep(0.03)  # the change comes to a quiet query, as it does in a cluster
+                address = f"127.0.1.{1 + number % 2}"
+                consul.set([entry("node", address, 8200)])
+                row.values.append((watch.wait_for(address) - consul.sent) * 1000)
+
+            setting = bench.setting(tls_only=True, consul=consul.address)
+            return self._rows(bench, setting, row, change)
+
+    def _by_probes(self, bench: Bench) -> list[Row]:
+        row = Row("publish of a node's 200, half load", "ours", "ms")
+        certificates = bench.setting().certificates
+        with StandInVault(certificates) as first, StandInVault(certificates, status=429) as second:
+
+            def change(number: int, watch: Watch):
+                old, new = (second, first) if number % 2 else (first, second)
+                seen = len(new.answers)
+                old.status, new.status = 429, 200
+                moment = watch.wait_for(new.origin)
+                said = next(at for at, status in new.answers[seen:] if status == 200)
+                row.values.append((moment - said) * 1000)
+
+            setting = bench.setting(
+                tls_only=True, target=first.origin, standbys=(second.origin,))
+            return self._rows(bench, setting, row, change)
+
+    def _rows(
+        self, bench: Bench, setting: servers.Setting, row: Row, change: Callable
+    ) -> list[Row]:
+        """`change` makes one change and adds to the row what it took."""
+        connections, changes = bench.options.connections, bench.options.changes
+        with (
+            servers.Ours(setting) as server,
+            bench.clients.load(server.tls_port, connections, connections) as load,
+        ):
+            load_rate = half_of_the_slowest(bench, {server: load})
+            load.begin(LOAD_SECONDS, load_rate)
+            with Watch(bench.clients, server.tls_port) as watch:
+                watch.wait_for("https://")
+                for number in range(changes):
+                    change(number, watch)
+                    figures.progress(f"{row.scenario}: {number + 1} of {changes}")
+        return [row, Row(f"slowest of {len(row.values)} such", "ours", "ms", [max(row.values)])]

@@ -58,6 +58,7 @@ class Setting:
     workers: int = 1
     tls_only: bool = False  # no second process for the plain port
     consul: str = ""  # for ours, in place of asking the node itself
+    standbys: tuple[str, ...] = ()  # for ours, nodes to ask beside that one
 
     @property
     def chain(self) -> pathlib.Path:
@@ -178,7 +179,9 @@ class Ours(Server):
 
     def commands(self) -> list[list[object]]:
         setting = self.setting
-        source = ["--vault-addr", setting.target, "--vault-cacert", setting.certificates.ca]
+        source = ["--vault-cacert", setting.certificates.ca]
+        for node in (setting.target, *setting.standbys):
+            source += ["--vault-addr", node]
         if setting.consul:
             source = ["--https", "--ip", setting.consul]
         run = [

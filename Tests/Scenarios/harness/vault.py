@@ -5,6 +5,7 @@ import json
 import pathlib
 import ssl
 import threading
+import time
 
 from .certs import Certificates
 
@@ -13,7 +14,8 @@ class StandInVault:
     """Answers from `with` until its end; `status` and `active_time` may change at any time.
 
     `client_ca`: clients need a certificate of that CA. `hosts` and `names` are the Host fields and the SNI
-    names seen, `connections` and `requests` count.
+    names seen, `connections` and `requests` count, `answers` are the times (time.monotonic()) and statuses of what
+    /v1/sys/health was about to say.
     """
 
     def __init__(
@@ -23,6 +25,7 @@ class StandInVault:
         self.active_time: str | None = None
         self.requests = self.connections = 0
         self.hosts: list[str] = []
+        self.answers: list[tuple[float, int]] = []
         self.names: list[str | None] = []
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificates.chain, certificates.key)
@@ -70,6 +73,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         status, body = 404, {}
         if self.path.startswith("/v1/sys/health"):
             status = vault.status
+            vault.answers.append((time.monotonic(), status))
         elif self.path == "/v1/sys/leader" and vault.active_time:
             status = 200
             body = {"ha_enabled": True, "is_self": True, "active_time": vault.active_time}
