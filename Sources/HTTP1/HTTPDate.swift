@@ -1,7 +1,10 @@
 /// A point in time as `Date` writes it (RFC 9110 §5.6.7, IMF-fixdate): always 29 bytes, always GMT.
 package struct HTTPDate: Equatable, Sendable {
-  /// `Sun, 06 Nov 1994 08:49:37 GMT`
-  package let bytes: InlineArray<29, UInt8>
+  static let bytesCount = 29
+
+  /// `Sun, 06 Nov 1994 08:49:37 GMT` as it lies in memory, and three bytes of 0: four words are passed on in registers
+  /// where 29 bytes are taken apart and put together each time.
+  private let words: InlineArray<4, UInt64>
 
   /// The date of a time given in whole seconds since 1970-01-01T00:00:00Z; not before it, not after year 9999.
   package init(secondsSinceEpoch seconds: Int64) {
@@ -36,12 +39,29 @@ package struct HTTPDate: Equatable, Sendable {
     put(":", at: 22)
     put(secondOfDay % 60, digits: 2, at: 23)
     put("GMT", at: 26)
-    bytes = text
+    words = InlineArray { index in
+      var word: UInt64 = 0
+      for offset in 0..<8 where index * 8 + offset < Self.bytesCount {
+        word |= UInt64(text[index * 8 + offset]) << UInt64(8 * offset)
+      }
+      return word.littleEndian
+    }
   }
 
   package static func == (left: HTTPDate, right: HTTPDate) -> Bool {
-    for index in 0..<29 where left.bytes[index] != right.bytes[index] { return false }
+    for index in left.words.indices where left.words[index] != right.words[index] { return false }
     return true
+  }
+
+  /// Shows the `bytesCount` bytes.
+  @inline(__always)
+  func withBytes<Result>(_ body: (Span<UInt8>) -> Result) -> Result {
+    // The words are 32 bytes, of which the first 29 are looked at, and any byte is a UInt8.
+    unsafe words.span.bytes.withUnsafeBytes { raw in
+      let bytes = unsafe UnsafeBufferPointer(
+        start: raw.baseAddress?.assumingMemoryBound(to: UInt8.self), count: Self.bytesCount)
+      return body(unsafe Span(_unsafeElements: bytes))
+    }
   }
 }
 

@@ -26,6 +26,6 @@ extension OutputSpan<UInt8> {
   /// Appends a date as `Date` writes it.
   @inline(__always)
   package mutating func append(_ date: HTTPDate) {
-    append(contentsOf: date.bytes.span)
+    date.withBytes { append(contentsOf: $0) }
   }
 }

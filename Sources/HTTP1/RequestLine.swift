@@ -117,10 +117,18 @@ struct RequestLine {
     }
   }
 
-  /// `HTTP/1.` and a digit, then CRLF, byte by byte (RFC 9112 §2.3).
+  /// `HTTP/1.` and a digit, then CRLF, byte by byte (RFC 9112 §2.3); at once where all is there, and is what it nearly
+  /// always is.
   private mutating func readVersion(
     _ bytes: Span<UInt8>, _ position: inout Int
   ) throws(RequestError) {
+    let usual: StaticString = "HTTP/1.1\r\n"
+    let usualEnd = partStart &+ usual.utf8CodeUnitCount
+    if position == partStart, usualEnd <= bytes.count, bytes.matches(partStart..<usualEnd, usual) {
+      position = usualEnd
+      phase = .done
+      return
+    }
     let byte = bytes[position]
     switch (position &- partStart, byte) {
     case (0, UInt8(ascii: "H")), (1, UInt8(ascii: "T")), (2, UInt8(ascii: "T")),

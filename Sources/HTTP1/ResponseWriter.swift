@@ -29,7 +29,9 @@ extension OutputSpan<UInt8> {
 
   /// Appends `Date` and `Server`, which every answer has (RFC 9110 §6.6.1, §10.2.4).
   package mutating func appendOriginFields(date: HTTPDate, server: Span<UInt8>) {
-    appendField("Date", date.bytes.span)
+    append("Date: ")
+    append(date)
+    append("\r\n")
     appendField("Server", server)
   }
 

@@ -15,12 +15,10 @@ package final class RedirectResponder: Responder {
   private var node: ActiveNode?
   /// Beside `node`, which is not touched for a request: looking at it takes a reference.
   private var hasNode = false
-  // Unchecked: one thread uses both, and what is called while one is read writes to neither; the check would be
-  // the only call into the runtime that a request makes.
   /// From the end of `Date` to the target within `Location`.
-  @exclusivity(unchecked) private var redirectHead = RenderedText()
+  private let redirectHead = RenderedText()
   /// What `Host` says in a request that has come back to where we would send it.
-  @exclusivity(unchecked) private var loopHost = HostMatch(nil)
+  private let loopHost = HostMatch()
   private var hasReportedLoop = false
 
   private var lastAnswerRedirected = false
@@ -52,13 +50,13 @@ package final class RedirectResponder: Responder {
       if context.mayHold { return .hold }
       return answer(.noActiveNode, to: head, context: context, into: &output)
     }
-    if let host = head.host, unsafe loopHost.matches(bytes.extracting(host)) {
+    if let host = head.host, loopHost.matches(bytes.extracting(host)) {
       return answerLoop(head, context: context, into: &output)
     }
     lastAnswerRedirected = true
     output.append("HTTP/1.1 307 Temporary Redirect\r\nDate: ")
     output.append(context.date)
-    unsafe redirectHead.append(to: &output)
+    redirectHead.append(to: &output)
     if head.target.needsSlash { output.append("/") }
     output.append(contentsOf: bytes.extracting(head.target.range))
     output.append("\r\n")
@@ -70,10 +68,10 @@ package final class RedirectResponder: Responder {
     version = published
     node = cell.node(of: published)
     hasNode = node != nil
-    unsafe loopHost = HostMatch(node?.target)
+    loopHost.adopt(node?.target)
     hasReportedLoop = false
     guard let target = node?.target else { return }
-    unsafe redirectHead = RenderedText(
+    redirectHead.render(
       "\r\nServer: vault-redirector/\(settings.version)\r\nCache-Control: no-store\r\n"
         + "Content-Length: 0\r\nLocation: \(target.origin)")
   }

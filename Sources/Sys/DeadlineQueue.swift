@@ -20,6 +20,8 @@ package struct DeadlineQueue {
   /// Every tick up to here, with it, has been looked at.
   private var currentTick: Int64
   private var armed = 0
+  /// No bucket that comes round after `currentTick` and before this tick is occupied: where the search for the next one begins.
+  private var nextTick: Int64 = 0
 
   package init(now: MonotonicTime) {
     currentTick = Self.tick(of: now)
@@ -39,6 +41,7 @@ package struct DeadlineQueue {
     if first != Self.nothing { entries[Int(first)].previous = Int32(slot) }
     buckets[bucket] = Int32(slot)
     armed += 1
+    nextTick = min(nextTick, currentTick + 1 + (tick - currentTick - 1) % Int64(Self.bucketCount))
   }
 
   /// Takes the deadline of `slot` away, where it has one.
@@ -81,16 +84,13 @@ package struct DeadlineQueue {
 
   /// How long a poller may sleep: until the next occupied bucket comes round, which is no later than the next deadline;
   /// -1 where no deadline is set.
-  package func sleepMilliseconds(now: MonotonicTime) -> Int32 {
+  package mutating func sleepMilliseconds(now: MonotonicTime) -> Int32 {
     guard armed > 0 else { return -1 }
-    for offset in 1...Int64(Self.bucketCount) {
-      let tick = currentTick + offset
-      if buckets[Self.bucket(of: tick)] != Self.nothing {
-        let wait = tick * Self.tickMilliseconds - now.nanoseconds / 1_000_000
-        return Int32(clamping: max(wait, 0))
-      }
-    }
-    return Int32(Self.bucketCount) * Int32(Self.tickMilliseconds)
+    // Some bucket is occupied, and all of them come round within `bucketCount` ticks.
+    nextTick = max(nextTick, currentTick + 1)
+    while buckets[Self.bucket(of: nextTick)] == Self.nothing { nextTick += 1 }
+    let wait = nextTick * Self.tickMilliseconds - now.nanoseconds / 1_000_000
+    return Int32(clamping: max(wait, 0))
   }
 
   private static func tick(of time: MonotonicTime) -> Int64 {

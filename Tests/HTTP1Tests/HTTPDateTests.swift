@@ -11,6 +11,9 @@ import Testing
     (253_402_300_799, "Fri, 31 Dec 9999 23:59:59 GMT"),
   ])
 func dates(_ seconds: Int64, _ expected: String) {
-  let bytes = HTTPDate(secondsSinceEpoch: seconds).bytes
-  #expect(String(decoding: bytes.indices.map { bytes[$0] }, as: UTF8.self) == expected)
+  let date = HTTPDate(secondsSinceEpoch: seconds)
+  let bytes = [UInt8](capacity: 64) { $0.append(date) }
+  #expect(String(decoding: bytes, as: UTF8.self) == expected)
+  #expect(date == HTTPDate(secondsSinceEpoch: seconds))
+  #expect(seconds == 0 || date != HTTPDate(secondsSinceEpoch: seconds - 1))
 }

@@ -90,7 +90,26 @@ struct DeadlineQueueTests {
         queue.set(slot, at: time)
         model[slot] = time
       }
+      let sleep = queue.sleepMilliseconds(now: now)
+      guard let next = model.values.min() else {
+        #expect(sleep == -1)
+        continue
+      }
+      #expect(sleep >= 0 && now + .milliseconds(Int(sleep)) <= max(next, now) + .milliseconds(64))
     }
+  }
+
+  @Test func theSleepIsNotShorterThanItMustBe() {
+    var queue = DeadlineQueue(now: start)
+    queue.set(0, at: start + .seconds(5))
+    queue.set(1, at: start + .seconds(20))
+    _ = queue.sleepMilliseconds(now: start)
+    queue.set(0, at: start + .seconds(30))
+    #expect(queue.sleepMilliseconds(now: start) >= 20_000)
+    queue.clear(1)
+    #expect(queue.sleepMilliseconds(now: start) >= 30_000)
+    queue.set(1, at: start + .seconds(2))
+    #expect((2_000...2_064).contains(queue.sleepMilliseconds(now: start)))
   }
 }
 
