@@ -9,6 +9,7 @@ package final class WorkerPool: Sendable {
   private let controls: [WorkerControl]
   private let running: Atomic<Int>
   private let threads = Mutex<[WorkerThread]>([])
+  private let failure = Mutex<SystemError?>(nil)
   /// Signalled when the last worker has ended.
   package let finished: Wakeup
 
@@ -28,12 +29,14 @@ package final class WorkerPool: Sendable {
     for (index, control) in controls.enumerated() {
       let (configuration, state) = (self.configuration, self.state)
       let thread = try WorkerThread(named: "worker-\(index)") { [self] in
-        do {
+        do throws(SystemError) {
           let worker = try Worker(configuration, state: state, control: control)
           try worker.start()
           worker.run()
         } catch {
-          configuration.log.critical("a worker cannot start", metadata: ["reason": "\(error)"])
+          // With a part of what was asked for nothing is served: the others end as well.
+          failure.withLock { $0 = error }
+          drain()
         }
         if running.wrappingSubtract(1, ordering: .acquiringAndReleasing).newValue == 0 {
           finished.signal()
@@ -42,6 +45,9 @@ package final class WorkerPool: Sendable {
       threads.withLock { $0.append(thread) }
     }
   }
+
+  /// Why a worker could not begin to serve; all of them end then, and `finished` is signalled. Nil where all did.
+  package var startFailure: SystemError? { failure.withLock { $0 } }
 
   /// Wakes every worker: something was published that a held request waits for.
   package func wake() {

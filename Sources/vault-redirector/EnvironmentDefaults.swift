@@ -27,6 +27,8 @@ enum EnvironmentDefaults {
       guard let value = environment[name], !value.isEmpty, !spoken.contains(flag),
         short.map({ !spoken.contains(String($0)) }) ?? true
       else { continue }
+      // Kubernetes puts `tcp://10.0.0.1:8080` there for a service that is called vault-redirector.
+      if flag == "port", value.hasPrefix("tcp://") { continue }
       switch kind {
       case .switched:
         if try isTrue(value, name) { arguments.append("--\(flag)") }

@@ -3,15 +3,17 @@ import Sys
 
 /// Turns the options for limits and deadlines into limits, each within bounds that make sense.
 struct LimitsReader {
-  /// Descriptors kept for listeners, pollers, discovery, files that are read again, and the log.
+  /// Descriptors kept for discovery, signals, watches, files that are read again, and the log.
   private static let descriptorsReserved = 32
 
   private let options: LimitOptions
   private let discovery: DiscoveryOptions
+  private let listeners: Int
 
   init(_ options: Options) {
     self.options = options.limits
     discovery = options.discovery
+    listeners = max(1, options.listening.bind.count) + (options.listening.admin == nil ? 0 : 1)
   }
 
   /// - Throws: wrong use, naming the option.
@@ -42,12 +44,20 @@ struct LimitsReader {
 
   private func connectionsMax(workers: Int) throws(StartupError) -> Int {
     // A worker has a poller and a wakeup of its own.
-    let possible = DescriptorLimit.raise() - Self.descriptorsReserved - 2 * workers
-    guard let asked = options.maxConnections else { return max(1, possible) }
+    let needed = Self.descriptorsReserved + listeners + 2 * workers
+    let allowed = DescriptorLimit.raise()
+    let possible = allowed - needed
+    guard possible >= 1 else {
+      throw StartupError(
+        exitCode: .osError,
+        message: "RLIMIT_NOFILE: \(allowed) descriptors are too few for \(workers) workers and "
+          + "\(listeners) listeners; raise it to \(needed + 1) at least (LimitNOFILE= in a unit)")
+    }
+    guard let asked = options.maxConnections else { return possible }
     guard asked >= 1, asked <= possible else {
       throw .usage(
         "--max-connections",
-        "\(asked) is not a number from 1 to \(max(1, possible)), which RLIMIT_NOFILE allows")
+        "\(asked) is not a number from 1 to \(possible), which RLIMIT_NOFILE allows")
     }
     return asked
   }

@@ -67,6 +67,8 @@ final class Supervisor {
   }
 
   /// Serves until a signal ends it.
+  ///
+  /// - Throws: what the operating system refuses while the threads start.
   func run() throws(StartupError) -> ExitCode {
     logWriter.start()
     for finding in rotation?.findings ?? [] { log.warning("\(finding)") }
@@ -83,8 +85,11 @@ final class Supervisor {
     }
     pool.join()
     watcher.stop()
+    defer { logWriter.stop() }
+    if let failure = pool.startFailure {
+      throw StartupError(exitCode: .osError, message: "workers: \(failure)")
+    }
     log.info("stopped")
-    logWriter.stop()
     return .success
   }
 

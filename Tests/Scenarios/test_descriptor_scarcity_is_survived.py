@@ -1,7 +1,10 @@
 """Few descriptors: what is served goes on, idle connections make room, nothing spins, and it recovers by itself."""
 
 import resource
+import subprocess
 import time
+
+import pytest
 
 from harness.http import Connection
 from harness.metrics import scrape, wait_for_count
@@ -81,3 +84,23 @@ def test_a_limit_that_falls_while_it_runs(serving, dial, vault):
     for connection in (kept, *idle, *new, *late):
         connection.socket.close()
     wait_for_count(run, "connections_active", 1)
+
+
+WORDS = ("--bind", "127.0.0.1", "--workers", "4", "--vault-addr", "https://127.0.0.1:1")
+
+
+@pytest.mark.parametrize("limit", [8, 20, 41])
+def test_too_few_to_start_is_one_line_and_an_exit_code(binary, limit):
+    done = subprocess.run(
+        ["prlimit", f"--nofile={limit}:{limit}", binary, *WORDS, "-P", "0"],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 71
+    [line] = done.stderr.splitlines()
+    assert "RLIMIT_NOFILE" in line and "raise it to 42" in line
+
+
+def test_just_enough_to_start_serves(redirector, dial):
+    run = redirector(*WORDS, prefix=("prlimit", "--nofile=42:42"))
+    for _ in range(20):
+        with dial(run, seconds=60) as connection:
+            assert connection.request("GET", "/").status == 503
