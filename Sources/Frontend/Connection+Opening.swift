@@ -85,7 +85,7 @@ extension Connection {
   /// Takes the TLS handshake as far as it goes.
   func handshake(_ worker: Worker) -> Step {
     guard mayRead else { return .wait }
-    if transport.session == nil, !beginSession(worker) {
+    if !isEncrypted, !beginSession(worker) {
       close(worker, .handshakeFailed)
       return .wait
     }
@@ -115,6 +115,7 @@ extension Connection {
     do {
       transport.session = try TLSSession(
         context: context, descriptor: transport.socket.number, output: worker.outbound)
+      isEncrypted = true
       return true
     } catch {
       worker.log.error("no TLS session could be made", metadata: ["reason": "\(error)"])
@@ -131,6 +132,7 @@ extension Connection {
     case .httpRequest:
       worker.outbound.removeAll()
       transport.session = nil
+      isEncrypted = false
       refusePlainRequest(worker)
       enter(.writingResponse(then: .linger(.handshakeFailed)), worker)
     default:

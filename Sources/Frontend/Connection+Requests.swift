@@ -178,7 +178,7 @@ extension Connection {
 
   /// Encrypts what responders wrote; false where TLS failed and the phase is another.
   private func seal(_ worker: Worker) -> Bool {
-    guard transport.session != nil, !worker.plaintext.isEmpty else { return true }
+    guard isEncrypted, !worker.plaintext.isEmpty else { return true }
     let progress = worker.plaintext.withBytes { transport.session?.write($0) }
     worker.plaintext.removeAll()
     if case .failed(let failure) = progress {

@@ -30,8 +30,10 @@ final class Connection {
   let peer: SocketAddress
 
   var transport: Transport
+  /// The transport has a session, and what is sent is encrypted first.
+  var isEncrypted = false
   var phase: ConnectionPhase
-  var receive = ReceiveBuffer()
+  let receive = ReceiveBuffer()
   var parser: RequestParser
   var body = BodyDiscard.none
   /// The descriptor may have bytes that were not read yet.
@@ -131,7 +133,7 @@ final class Connection {
 
   /// The descriptor is broken: both directions are gone.
   func breakOff(on worker: Worker) {
-    if phase == .handshaking, transport.session != nil {
+    if phase == .handshaking, isEncrypted {
       // What came before the end is still there, and tells why: a client that refuses our
       // certificate sends its alert, and resets with what it did not read of our flight.
       mayRead = true

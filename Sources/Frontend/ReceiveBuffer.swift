@@ -30,14 +30,18 @@ final class ReceiveBlock {
 ///
 /// While a connection has its turn it reads into the worker's block, without a copy. What is left over at the end of the turn
 /// moves to memory of its own, just large enough, and an idle connection holds nothing.
+///
+/// A class that checks itself that nobody changes it while its bytes are shown: every request looks here a dozen times, and
+/// each look at a structure within a class would be a call into the runtime.
 @safe
-struct ReceiveBuffer: ~Copyable {
+final class ReceiveBuffer {
   // Either nil, or the worker's block (lent), or memory of this buffer's own, which `release` and `deinit` free.
   private var base: UnsafeMutablePointer<UInt8>?
   private var capacity = 0
   private var start = 0
   private var end = 0
   private var isLent = false
+  private var isShown = false
 
   init() {
     unsafe base = nil
@@ -56,29 +60,34 @@ struct ReceiveBuffer: ~Copyable {
   /// Shows the bytes; they stay.
   @inline(__always)
   func withBytes<Result>(_ body: (Span<UInt8>) -> Result) -> Result {
-    // start..<end is initialized, and `self` is borrowed while `body` runs.
+    let wasShown = isShown
+    isShown = true
+    defer { isShown = wasShown }
+    // start..<end is initialized, and whatever would change that is refused while `isShown`.
     let bytes = unsafe UnsafeBufferPointer(start: base.map { unsafe $0 + start }, count: count)
     return body(unsafe Span(_unsafeElements: bytes))
   }
 
   /// Drops the first `bytes` bytes.
   @inline(__always)
-  mutating func consume(_ bytes: Int) {
+  func consume(_ bytes: Int) {
     precondition(bytes <= count, "more bytes used up than there were")
     start += bytes
   }
 
   /// Drops everything.
-  mutating func removeAll() {
+  func removeAll() {
     release()
   }
 
   /// Lets `body` append: to the worker's block where nothing is left over, else behind what is.
   @inline(__always)
-  mutating func withFreeSpace<Result>(
+  func withFreeSpace<Result>(
     lending block: ReceiveBlock, _ body: (inout OutputSpan<UInt8>) -> Result
   ) -> Result {
     prepare(lending: block)
+    isShown = true
+    defer { isShown = false }
     // end..<capacity is owned or lent, and not in use; `finalize` tells how much of it `body` initialized.
     let free = unsafe UnsafeMutableBufferPointer(
       start: base.map { unsafe $0 + end }, count: capacity - end)
@@ -88,7 +97,8 @@ struct ReceiveBuffer: ~Copyable {
     return result
   }
 
-  private mutating func prepare(lending block: ReceiveBlock) {
+  private func prepare(lending block: ReceiveBlock) {
+    precondition(!isShown, "a buffer is read from while it is read into")
     if isEmpty {
       start = 0
       end = 0
@@ -108,7 +118,7 @@ struct ReceiveBuffer: ~Copyable {
 
   /// At the end of the connection's turn: gives the block back.
   @inline(__always)
-  mutating func settle() {
+  func settle() {
     guard isLent || (isEmpty && capacity > 0) else { return }
     if isEmpty {
       release()
@@ -117,7 +127,8 @@ struct ReceiveBuffer: ~Copyable {
     }
   }
 
-  private mutating func release() {
+  private func release() {
+    precondition(!isShown, "a buffer is emptied while it is read from")
     if !isLent { unsafe base?.deallocate() }
     unsafe base = nil
     capacity = 0
@@ -127,7 +138,8 @@ struct ReceiveBuffer: ~Copyable {
   }
 
   /// Moves what is left over to memory of our own.
-  private mutating func move(toCapacity newCapacity: Int) {
+  private func move(toCapacity newCapacity: Int) {
+    precondition(!isShown, "a buffer moves while it is read from")
     // The new memory holds `count` bytes at least, and does not overlap the old, which is ours or lent until here.
     let moved = UnsafeMutablePointer<UInt8>.allocate(capacity: newCapacity)
     let count = self.count

@@ -280,7 +280,7 @@ final class Worker {
   /// Where a responder writes: straight to what is sent, or to what is encrypted first.
   @inline(__always)
   func sink(_ connection: Connection) -> OutboundBuffer {
-    connection.transport.session == nil ? outbound : plaintext
+    connection.isEncrypted ? plaintext : outbound
   }
 
   @inline(__always)
@@ -293,7 +293,7 @@ final class Worker {
   /// Lets the connection's session keep its record buffers, and takes those of the one that had them longest.
   @inline(__always)
   func keepWarm(_ connection: Connection) {
-    if connection.isWarm || connection.transport.session == nil { return }
+    if connection.isWarm || !connection.isEncrypted { return }
     connection.isWarm = true
     if let token = warm.replaceOldest(with: connection.token) {
       connections.find(token: token)?.coolDown()

@@ -5,7 +5,7 @@ import Testing
 struct ReceiveBufferTests {
   /// Appends as a read would: at most what there is room for.
   private func fill(
-    _ buffer: inout ReceiveBuffer, _ block: ReceiveBlock, _ bytes: ArraySlice<UInt8>
+    _ buffer: ReceiveBuffer, _ block: ReceiveBlock, _ bytes: ArraySlice<UInt8>
   ) -> Int {
     buffer.withFreeSpace(lending: block) { output in
       let taken = min(bytes.count, output.freeCapacity)
@@ -14,19 +14,19 @@ struct ReceiveBufferTests {
     }
   }
 
-  private func contents(_ buffer: borrowing ReceiveBuffer) -> [UInt8] {
+  private func contents(_ buffer: ReceiveBuffer) -> [UInt8] {
     buffer.withBytes { bytes in bytes.indices.map { bytes[$0] } }
   }
 
   @Test(arguments: [1, 7, 100, 2048, 5000, 16_384])
   func bytesStayInOrderThroughEveryMove(turn: Int) {
     let block = ReceiveBlock()
-    var buffer = ReceiveBuffer()
+    let buffer = ReceiveBuffer()
     let input = (0..<40_000).map { UInt8(truncatingIfNeeded: $0 &* 31) }
     var offset = 0
     var expected: [UInt8] = []
     while offset < input.count {
-      let taken = fill(&buffer, block, input[offset..<min(offset + turn, input.count)])
+      let taken = fill(buffer, block, input[offset..<min(offset + turn, input.count)])
       #expect(taken > 0)
       expected += input[offset..<offset + taken]
       offset += taken
@@ -40,24 +40,24 @@ struct ReceiveBufferTests {
 
   @Test func whatIsLeftOverSurvivesAnotherConnectionsTurn() {
     let block = ReceiveBlock()
-    var first = ReceiveBuffer()
-    var second = ReceiveBuffer()
-    _ = fill(&first, block, [1, 2, 3])
+    let first = ReceiveBuffer()
+    let second = ReceiveBuffer()
+    _ = fill(first, block, [1, 2, 3])
     first.consume(1)
     first.settle()
-    _ = fill(&second, block, [9, 9, 9, 9])
+    _ = fill(second, block, [9, 9, 9, 9])
     #expect(contents(first) == [2, 3])
     #expect(contents(second) == [9, 9, 9, 9])
   }
 
   @Test func anEmptyBufferGivesItsBlockBack() {
     let block = ReceiveBlock()
-    var buffer = ReceiveBuffer()
-    _ = fill(&buffer, block, [1])
+    let buffer = ReceiveBuffer()
+    _ = fill(buffer, block, [1])
     buffer.consume(1)
     buffer.settle()
     #expect(contents(buffer) == [])
-    _ = fill(&buffer, block, [2])
+    _ = fill(buffer, block, [2])
     #expect(contents(buffer) == [2])
     buffer.removeAll()
     #expect(contents(buffer) == [])
