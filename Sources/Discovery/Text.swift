@@ -29,9 +29,16 @@ extension Duration {
   var wholeMilliseconds: Int { Int(wholeNanoseconds / 1_000_000) }
 }
 
-/// An address as given, for an error's text: without the user's part before `@` and the query, which could be secrets.
+/// An address as given, for an error's text: without the user's part before `@`, the query and the fragment, which could be
+/// secrets. Where both are there it cannot be told which of them goes how far, and nothing is shown.
 func quotedAddress(_ text: some StringProtocol) -> String {
-  var shown = String(text)
-  if let at = shown.lastIndex(of: "@") { shown = "..." + shown[at...] }
+  let query = text.firstIndex { $0 == "?" || $0 == "#" }
+  let shown =
+    switch (text.lastIndex(of: "@"), query) {
+    case (nil, nil): String(text)
+    case (let at?, nil): "..." + text[at...]
+    case (nil, let query?): text[...query] + "..."
+    case (_?, _?): "..."
+    }
   return "\"\(sanitized(shown))\""
 }

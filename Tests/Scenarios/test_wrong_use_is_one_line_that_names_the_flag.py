@@ -59,6 +59,10 @@ USAGE = [
     (["--vault-addr", "127.0.0.1:8200"], "--vault-addr"),
     (["--vault-addr", f"https://user:{SECRET}@127.0.0.1:8200"], "--vault-addr"),
     ([f"https://user:{SECRET}@127.0.0.1:8500"], "CONSUL_HOST_PORT"),
+    ([f"http://127.0.0.1:8500/?token={SECRET}"], "CONSUL_HOST_PORT"),
+    ([f"http://127.0.0.1:8500/#{SECRET}"], "CONSUL_HOST_PORT"),
+    ([f"http://user:a?{SECRET}@127.0.0.1:8500/?b=@{SECRET}"], "CONSUL_HOST_PORT"),
+    (["--vault-addr", f"https://127.0.0.1:8200?token={SECRET}"], "--vault-addr"),
     ([CONSUL, "--probe-interval", "0"], "--probe-interval"),
     ([CONSUL, "--probe-timeout", "-1"], "--probe-timeout"),
 ]
