@@ -62,4 +62,21 @@ struct ReceiveBufferTests {
     buffer.removeAll()
     #expect(contents(buffer) == [])
   }
+
+  @Test func whatIsShownCannotBeTakenAway() async {
+    await #expect(processExitsWith: .failure) {
+      let (block, buffer) = (ReceiveBlock(), ReceiveBuffer())
+      buffer.withFreeSpace(lending: block) { $0.append(1) }
+      buffer.withBytes { _ in buffer.removeAll() }
+    }
+    await #expect(processExitsWith: .failure) {
+      let (block, buffer) = (ReceiveBlock(), ReceiveBuffer())
+      buffer.withFreeSpace(lending: block) { $0.append(1) }
+      buffer.withBytes { _ in buffer.settle() }
+    }
+    await #expect(processExitsWith: .failure) {
+      let (block, buffer) = (ReceiveBlock(), ReceiveBuffer())
+      buffer.withFreeSpace(lending: block) { _ in buffer.withFreeSpace(lending: block) { _ in } }
+    }
+  }
 }
