@@ -43,9 +43,12 @@ final class Worker {
   var proxyErrorLog = LogLimiter()
 
   private static let wakeupToken = UInt64.max
+  private let clock: WorkerClock
 
+  /// - Parameter clock: what tells the time at the beginning of each turn of the loop.
   init(
-    _ configuration: FrontendConfiguration, state: FrontendState, control: WorkerControl
+    _ configuration: FrontendConfiguration, state: FrontendState, control: WorkerControl,
+    clock: WorkerClock = .system
   ) throws(SystemError) {
     listeners = configuration.listeners
     limits = configuration.limits
@@ -58,8 +61,9 @@ final class Worker {
     acceptedPlaces = FrontendCounter.acceptedPlaces(configuration.listeners.map(\.name))
     self.state = state
     self.control = control
-    now = .now()
-    dateSeconds = MonotonicTime.secondsSinceEpoch()
+    self.clock = clock
+    now = clock.now()
+    dateSeconds = clock.secondsSinceEpoch()
     date = HTTPDate(secondsSinceEpoch: dateSeconds)
     deadlines = DeadlineQueue(now: now)
     poller = try Poller()
@@ -76,19 +80,25 @@ final class Worker {
   /// Serves until it is told to drain and the last connection is gone.
   func run() {
     do {
-      while !isDraining || connections.count > 0 {
-        let count = try poller.wait(milliseconds: waitMilliseconds)
-        now = .now()
-        updateDate()
-        for index in 0..<count { handle(poller.event(index)) }
-        resumeYielded()
-        expireDeadlines()
-        acceptor.retry()
-      }
+      while !isFinished { try turn(waiting: waitMilliseconds) }
     } catch {
       // Only a bug makes epoll_wait fail: a wrong descriptor or a wrong pointer.
       preconditionFailure("a worker cannot wait for events: \(error)")
     }
+  }
+
+  /// Drained, and the last connection is gone.
+  var isFinished: Bool { isDraining && connections.count == 0 }
+
+  /// One turn of the loop: what happened, what was left over, what is late.
+  func turn(waiting milliseconds: Int32) throws(SystemError) {
+    let count = try poller.wait(milliseconds: milliseconds)
+    now = clock.now()
+    updateDate()
+    for index in 0..<count { handle(poller.event(index)) }
+    resumeYielded()
+    expireDeadlines()
+    acceptor.retry()
   }
 
   private var waitMilliseconds: Int32 {
@@ -152,7 +162,7 @@ final class Worker {
   }
 
   private func updateDate() {
-    let seconds = MonotonicTime.secondsSinceEpoch()
+    let seconds = clock.secondsSinceEpoch()
     if seconds != dateSeconds {
       dateSeconds = seconds
       date = HTTPDate(secondsSinceEpoch: seconds)
@@ -319,6 +329,15 @@ final class Worker {
     held -= 1
     control.counters.set(FrontendCounter.held, to: UInt64(held))
   }
+}
+
+/// What tells a worker the time; a simulation has hands of its own to it.
+struct WorkerClock {
+  let now: () -> MonotonicTime
+  let secondsSinceEpoch: () -> Int64
+
+  static let system = WorkerClock(
+    now: { MonotonicTime.now() }, secondsSinceEpoch: { MonotonicTime.secondsSinceEpoch() })
 }
 
 /// The newest context of a listener's store, loaded again when another was published.
