@@ -3,9 +3,10 @@ import Sys
 /// Takes connections from the listeners of one worker, as long as there is room for them.
 ///
 /// Workers share each listening socket; the kernel wakes one of them for a connection (EPOLLEXCLUSIVE). At the limit of
-/// connections, or out of descriptors, an idle connection is closed to make room; where none is idle, the listeners
-/// are taken out of the poller until a connection ends or a pause, which doubles, is over, and the other workers are
+/// connections, or out of descriptors, the connection that was idle for longest is closed to make room; where none is idle, the
+/// listener is taken out of the poller until a connection ends or a pause, which doubles, is over, and the other workers are
 /// asked to close an idle one of theirs. New connections wait in the kernel's backlog meanwhile, and nothing spins.
+/// Listeners that may use the reserve go on.
 final class Acceptor {
   private static let firstPause: Duration = .milliseconds(100)
   private static let lastPause: Duration = .seconds(1)
@@ -19,7 +20,9 @@ final class Acceptor {
   }
 
   private unowned let worker: Worker
-  private var mode = Mode.stopped
+  /// One for each listener.
+  private var modes: [Mode]
+  private var pausedCount = 0
   private var pause = Acceptor.firstPause
   /// The other workers were asked for an idle connection's place.
   private var hasAsked = false
@@ -27,6 +30,7 @@ final class Acceptor {
 
   init(_ worker: Worker) {
     self.worker = worker
+    modes = worker.listeners.map { _ in .stopped }
   }
 
   /// The listener that an event is for; nil where it is for a connection.
@@ -37,62 +41,71 @@ final class Acceptor {
 
   /// Begins to watch the listeners.
   func start() throws(SystemError) {
-    for (index, listener) in worker.listeners.enumerated() {
-      try worker.watch(
-        listener.socket.number, [.read, .exclusive], token: Self.tokenMark | UInt64(index))
-    }
-    mode = .watching
+    for index in modes.indices { try start(index) }
+  }
+
+  private func start(_ index: Int) throws(SystemError) {
+    let socket = worker.listeners[index].socket
+    try worker.watch(socket.number, [.read, .exclusive], token: Self.tokenMark | UInt64(index))
+    enter(.watching, index)
   }
 
   /// Watches no listener any more, for good.
   func stop() {
-    unwatch()
-    mode = .stopped
+    for index in modes.indices { leave(index, for: .stopped) }
   }
 
-  private func unwatch() {
-    guard case .watching = mode else { return }
-    for listener in worker.listeners { worker.unwatch(listener.socket.number) }
+  private func leave(_ index: Int, for mode: Mode) {
+    if case .watching = modes[index] { worker.unwatch(worker.listeners[index].socket.number) }
+    enter(mode, index)
   }
+
+  private func enter(_ mode: Mode, _ index: Int) {
+    if case .paused = modes[index] { pausedCount -= 1 }
+    modes[index] = mode
+    if case .paused = mode { pausedCount += 1 }
+  }
+
+  // MARK: Accepting
 
   /// Takes up to `budget` connections from a listener; the poller tells again of what is left.
   func accept(_ index: Int, budget: Int) {
     let listener = worker.listeners[index]
     for _ in 0..<budget {
-      guard case .watching = mode else { return }
-      guard makeRoom() else { return pauseAccepting() }
+      guard case .watching = modes[index] else { return }
+      guard let place = takePlace(listener) else { return pauseAccepting(index) }
       switch listener.socket.accept() {
       case .connection(let socket, let peer):
         pause = Self.firstPause
         if hasAsked { withdrawRequest() }
-        worker.open(socket, peer: peer, listenerIndex: index)
+        worker.open(socket, peer: peer, listenerIndex: index, place: place)
       case .aborted:
-        worker.state.releaseConnection()
+        worker.admission.giveBack(place)
       case .none:
-        worker.state.releaseConnection()
+        worker.admission.giveBack(place)
         return
       case .scarce(let error):
-        worker.state.releaseConnection()
+        worker.admission.giveBack(place)
         reportScarcity(error)
         // Each idle connection that goes frees the descriptor that the next accept needs.
-        if !worker.reclaimIdle() { return pauseAccepting() }
+        if !worker.reclaimIdle(in: nil) { return pauseAccepting(index) }
       }
     }
   }
 
-  /// Reserves a place for one more connection, if need be that of an idle one.
-  private func makeRoom() -> Bool {
-    if worker.state.reserveConnection(limit: worker.limits.connectionsMax) { return true }
+  /// A place for one more connection, if need be that of an idle one.
+  private func takePlace(_ listener: Listener) -> Admission.Place? {
+    let admission = worker.admission
+    if let place = admission.takePlace(mayUseReserve: listener.mayUseReserve) { return place }
     worker.control.counters.add(FrontendCounter.limitReached)
-    return worker.reclaimIdle()
-      && worker.state.reserveConnection(limit: worker.limits.connectionsMax)
+    guard worker.reclaimIdle(in: .common) else { return nil }
+    return admission.takePlace(mayUseReserve: listener.mayUseReserve)
   }
 
-  private func pauseAccepting() {
+  private func pauseAccepting(_ index: Int) {
     hasAsked = true
-    worker.state.askForRoom()
-    unwatch()
-    mode = .paused(until: worker.now + pause)
+    worker.admission.askForRoom()
+    leave(index, for: .paused(until: worker.now + pause))
     pause = min(pause * 2, Self.lastPause)
     worker.control.counters.add(FrontendCounter.acceptPauses)
   }
@@ -100,29 +113,41 @@ final class Acceptor {
   /// There is room; a request that nobody could meet must not cost an idle connection later.
   private func withdrawRequest() {
     hasAsked = false
-    _ = worker.state.takeRoomRequest()
+    _ = worker.admission.takeRoomRequest()
   }
+
+  // MARK: Pauses
 
   /// A connection ended: there is room again.
   func connectionClosed() {
-    if case .paused = mode { mode = .paused(until: worker.now) }
+    guard pausedCount > 0 else { return }
+    for index in modes.indices {
+      if case .paused = modes[index] { modes[index] = .paused(until: worker.now) }
+    }
   }
 
-  /// Ends a pause that is over.
+  /// Ends the pauses that are over.
   func retry() {
-    guard case .paused(let time) = mode, time <= worker.now else { return }
-    do {
-      try start()
-    } catch {
-      worker.log.error("listeners cannot be watched", metadata: ["reason": "\(error)"])
-      mode = .paused(until: worker.now + Self.lastPause)
+    guard pausedCount > 0 else { return }
+    for index in modes.indices {
+      guard case .paused(let time) = modes[index], time <= worker.now else { continue }
+      do {
+        try start(index)
+      } catch {
+        worker.log.error("a listener cannot be watched", metadata: ["reason": "\(error)"])
+        modes[index] = .paused(until: worker.now + Self.lastPause)
+      }
     }
   }
 
   /// How long the worker may sleep before `retry` is due; -1 for ever.
   func retryMilliseconds() -> Int32 {
-    guard case .paused(let time) = mode else { return -1 }
-    return Int32(clamping: max(0, (time - worker.now).wholeNanoseconds / 1_000_000 + 1))
+    guard pausedCount > 0 else { return -1 }
+    let times = modes.compactMap { mode in
+      if case .paused(let time) = mode { time } else { nil }
+    }
+    guard let next = times.min() else { return -1 }
+    return Int32(clamping: max(0, (next - worker.now).wholeNanoseconds / 1_000_000 + 1))
   }
 
   private func reportScarcity(_ error: SystemError) {

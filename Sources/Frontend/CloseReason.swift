@@ -21,6 +21,8 @@ package enum CloseReason: Int, Sendable, CaseIterable {
   case handshakeFailed
   /// A TLS record that is none, or an alert, after the handshake.
   case tlsError
+  /// Key updates, attempts to renegotiate, or alerts, more than any client needs.
+  case tlsFlood
   case headTimeout
   /// The request was refused: malformed, too large, or not supported.
   case badRequest
@@ -34,6 +36,10 @@ package enum CloseReason: Int, Sendable, CaseIterable {
   case reset
   /// The client's address has too many connections already.
   case addressLimit
+  /// It made us say more than it takes.
+  case overflow
+  /// A bug of ours that this connection came upon; the log names it.
+  case internalError
 
   /// The value of the metric's label `reason`.
   package var label: String {
@@ -50,6 +56,7 @@ package enum CloseReason: Int, Sendable, CaseIterable {
     case .handshakeTimeout: "handshake_timeout"
     case .handshakeFailed: "handshake_failed"
     case .tlsError: "tls_error"
+    case .tlsFlood: "tls_flood"
     case .headTimeout: "head_timeout"
     case .badRequest: "bad_request"
     case .bodyTooLarge: "body_too_large"
@@ -58,6 +65,8 @@ package enum CloseReason: Int, Sendable, CaseIterable {
     case .abandonedHold: "abandoned_hold"
     case .reset: "reset"
     case .addressLimit: "address_limit"
+    case .overflow: "overflow"
+    case .internalError: "internal_error"
     }
   }
 }

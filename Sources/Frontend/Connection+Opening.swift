@@ -10,112 +10,65 @@ struct ProxyState {
   /// The client that the header names; nil without a header, or where it names none (LOCAL, UNKNOWN).
   var client: SocketAddress?
   var vpcEndpointID: String?
-  /// The header was a load balancer's own check: LOCAL or UNKNOWN.
-  var isLocal = false
-  /// What the descriptor's low-water mark was raised to.
-  fileprivate var lowWater = 1
+  /// The peer has shut down its side: what is missing of a header will not come.
+  var peerHasFinished = false
 }
 
 extension Connection {
   /// Takes exactly the PROXY header from the stream, never a byte behind it.
   func readProxyHeader(_ worker: Worker) -> Step {
-    guard mayRead else { return .wait }
     let listener = worker.listeners[listenerIndex]
     guard let parser = listener.proxyProtocol.parser else {
-      preconditionFailure("a PROXY header is only read where one is expected")
-    }
-    var peeked = TransferResult.wouldBlock
-    // The header stays in the kernel until it is whole: what follows may be for TLS to read.
-    let result = worker.receiveBlock.withEmptySpace { output in
-      peeked = transport.socket.peek(into: &output)
-      return parser.parse(output.span)
-    }
-    switch peeked {
-    case .bytes: break
-    case .wouldBlock:
-      mayRead = false
-      return .wait
-    case .endOfStream:
-      close(worker, .noData)
-      return .wait
-    case .failed:
-      close(worker, .reset)
+      worker.buffers.faults.report("a PROXY header is read where none is expected")
       return .wait
     }
-    switch result {
-    case .incomplete(let needs):
-      if peerHasFinished {
-        close(worker, .endOfStream)
-        return .wait
+    let (result, parsed) = transport.readProxyHeader(parser)
+    guard let parsed else {
+      return switch result {
+      case .endOfStream: close(worker, .noData)
+      case .failed: close(worker, .reset)
+      case .bytes, .wouldBlock, .budgetSpent: .wait
       }
-      mayRead = false
-      setLowWater(needs)
-      return .wait
-    case .complete(let header, let consumed):
-      setLowWater(1)
-      guard case .bytes(consumed) = transport.socket.discard(consumed) else {
-        close(worker, .reset)
-        return .wait
-      }
+    }
+    switch parsed {
+    case .incomplete:
+      return proxy.peerHasFinished ? close(worker, .endOfStream) : .wait
+    case .complete(let header, _):
       worker.countProxyHeader(header)
       proxy.client = header.source
       proxy.vpcEndpointID = header.vpcEndpointID
-      proxy.isLocal = header.command != .proxy
-      guard worker.admit(self) else {
-        close(worker, .addressLimit)
-        return .wait
-      }
-      enter(listener.isTLS ? .handshaking : .readingHead, worker)
+      guard worker.admit(self) else { return close(worker, .addressLimit) }
+      enter(listener.isTLS ? .handshaking : .readingHead(.due), since: worker.now, worker)
       return .again
     case .failed(let error):
       worker.refuseProxyHeader(error, from: peer)
-      close(worker, .proxyHeader)
-      return .wait
+      return close(worker, .proxyHeader)
     }
-  }
-
-  /// Wakes us when more is there than what was peeked at: level-triggered polling would spin on a part of a header.
-  private func setLowWater(_ bytes: Int) {
-    guard bytes != proxy.lowWater else { return }
-    proxy.lowWater = bytes
-    // Where the option cannot be set, the deadline still bounds the wait.
-    try? transport.socket.setReceiveLowWater(bytes)
   }
 
   /// Takes the TLS handshake as far as it goes.
   func handshake(_ worker: Worker) -> Step {
-    guard mayRead else { return .wait }
-    if !isEncrypted, !beginSession(worker) {
-      close(worker, .handshakeFailed)
-      return .wait
-    }
-    mayRead = false
-    switch transport.session?.handshake() {
+    if !transport.hasSession, !beginSession(worker) { return close(worker, .handshakeFailed) }
+    switch transport.handshake() {
     case .done:
       worker.countHandshake(self)
-      // The request may have come together with the last flight; tickets leave with its answer.
-      mayRead = transport.hasPendingBytes
-      enter(.readingHead, worker)
+      enter(.readingHead(.due), since: worker.now, worker)
       return .again
-    case .wantsRead, nil:
-      return .wait
+    case .wantsRead: return .wait
+    case .budgetSpent: return .yield
     case .closed:
       // Whether the first step or the PROXY header came before: no request was begun.
-      close(worker, .noData)
-      return .wait
+      return close(worker, .noData)
     case .failed(let failure):
       worker.countHandshakeFailure(failure, self)
-      failHandshake(failure, worker)
-      return .again
+      return failHandshake(failure, worker)
     }
   }
 
   private func beginSession(_ worker: Worker) -> Bool {
     guard let context = worker.tlsContext(for: listenerIndex) else { return false }
     do {
-      transport.session = try TLSSession(
-        context: context, descriptor: transport.socket.number, output: worker.outbound)
-      isEncrypted = true
+      try transport.beginSession(context)
       return true
     } catch {
       worker.log.error("no TLS session could be made", metadata: ["reason": "\(error)"])
@@ -124,23 +77,19 @@ extension Connection {
   }
 
   /// Tells the client why, in words it understands: an alert, or a 400 in clear text to a client that speaks plain HTTP.
-  private func failHandshake(_ failure: TLSFailure, _ worker: Worker) {
+  private func failHandshake(_ failure: TLSFailure, _ worker: Worker) -> Step {
     switch failure.reason {
     case .connectionReset:
-      worker.outbound.removeAll()
-      close(worker, .reset)
+      return close(worker, .reset)
     case .httpRequest:
-      worker.outbound.removeAll()
-      transport.session = nil
-      isEncrypted = false
-      refusePlainRequest(worker)
-      enter(.writingResponse(then: .linger(.handshakeFailed)), worker)
+      transport.fallBackToPlain()
+      let message: StaticString = "a plain HTTP request was sent to an HTTPS port: use https://"
+      return refuse(
+        ErrorResponse(status: 400, message: message), reason: .handshakeFailed, worker)
     default:
-      if worker.outbound.isEmpty {
-        close(worker, .handshakeFailed)
-      } else {
-        beginLingering(worker, .handshakeFailed)
-      }
+      if transport.unsentBytes == 0 { return close(worker, .handshakeFailed) }
+      beginLingering(worker, .handshakeFailed)
+      return .again
     }
   }
 }

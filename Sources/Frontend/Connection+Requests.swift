@@ -6,60 +6,50 @@ import Sys
 extension Connection {
   /// Answers every request that is here whole, then reads on.
   func readHead(_ worker: Worker) -> Step {
-    var reads = 0
     while true {
       if !receive.isEmpty {
+        if requestsLeft == 0 { return .yield }
         switch receive.withBytes({ parser.parse($0) }) {
         case .complete(let head):
-          answer(head, worker)
-          if !isReadingHead { return .again }
+          answer(head, heldSince: nil, mayHold: true, worker)
+          guard case .writingResponse(then: .readHead) = phase,
+            transport.unsentBytes < worker.limits.gatherBytesMax
+          else { return .again }
           continue
         case .failed(let error):
-          refuse(error, worker)
-          return .again
+          worker.countBadRequest(error)
+          let response = ErrorResponse(error, method: parser.method)
+          return refuse(response, reason: .badRequest, worker)
         case .incomplete:
           break
         }
       }
-      if worker.hasGathered(self) {
-        phase = .writingResponse(then: .readHead)
-        return .again
-      }
-      guard mayRead else { return .wait }
-      if reads == worker.limits.readBudget { return .yield }
-      reads += 1
-      let wasEmpty = receive.isEmpty
-      switch read(worker) {
+      // Answers that are gathered go out before more is read.
+      if case .writingResponse = phase { return .again }
+      switch transport.read(into: receive) {
       case .bytes:
-        if wasEmpty && requests > 0 { phaseStart = worker.now }
-      case .wouldBlock:
-        break
+        if case .readingHead(.begun) = phase { continue }
+        let since = if case .readingHead(.due) = phase { self.since } else { worker.now }
+        enter(.readingHead(.begun), since: since, worker)
+      case .wouldBlock: return .wait
+      case .budgetSpent: return .yield
       case .endOfStream:
-        closeGracefully(worker, receive.isEmpty && requests == 0 ? .noData : .endOfStream)
-        return .wait
+        return closeGracefully(
+          worker, receive.isEmpty && requests == 0 ? .noData : .endOfStream)
       case .failed(let reason, let failure):
-        closeBroken(worker, reason, failure)
-        return .again
+        return closeBroken(worker, reason, failure)
       }
     }
-  }
-
-  /// Reads once into the receive buffer, and learns whether there is more.
-  func read(_ worker: Worker) -> ReadResult {
-    let (result, isFull) = receive.withFreeSpace(lending: worker.receiveBlock) { output in
-      let result = transport.read(into: &output)
-      return (result, output.isFull)
-    }
-    if case .bytes = result {
-      mayRead = isFull || transport.hasPendingBytes
-    } else {
-      mayRead = false
-    }
-    return result
   }
 
   /// Gathers the answer to one request, and decides what comes after it.
-  private func answer(_ head: RequestHead, _ worker: Worker) {
+  ///
+  /// - Parameters:
+  ///   - heldSince: when it was first held; nil where it never was.
+  ///   - mayHold: it need not be answered now.
+  private func answer(
+    _ head: RequestHead, heldSince: MonotonicTime?, mayHold: Bool, _ worker: Worker
+  ) {
     let limits = worker.limits
     let isLast =
       (worker.isDraining && !hasMore(behind: head))
@@ -68,38 +58,46 @@ extension Connection {
       if case .length(let bytes) = head.framing { bytes > limits.discardBytesMax } else { false }
     // After a final answer to `Expect: 100-continue` nobody can tell a body from a next request (RFC 9110 §10.1.1).
     let keepsAlive = head.keepsAlive && !isLast && !exceedsDiscard && !head.expectsContinue
-    requestStart = heldSince ?? worker.now
-    let mayHold = !isHoldOver && limits.holdTimeout > .zero && worker.mayHoldAnother
-    let context = ResponseContext(keepsAlive: keepsAlive, date: worker.date, mayHold: mayHold)
+    let hasHold = limits.holdTimeout > .zero && (heldSince != nil || worker.admission.hasHoldLeft)
+    let context = ResponseContext(
+      keepsAlive: keepsAlive, date: worker.date, mayHold: mayHold && hasHold)
 
     let responder = worker.responders[listenerIndex]
     let room = responder.responseBytesMax + head.target.range.count
     let outcome = receive.withBytes { bytes in
-      worker.sink(self).withFreeSpace(atLeast: room) { output in
+      transport.write(atLeast: room) { output in
         responder.respond(to: head, bytes: bytes, context: context, into: &output)
       }
     }
-    guard case .answered(let status) = outcome else {
-      beginHold(head, worker)
-      return
+    switch outcome {
+    case nil:
+      close(worker, .overflow)
+    case .hold where context.mayHold:
+      beginHold(head, heldSince: heldSince, worker)
+    case .hold:
+      worker.buffers.faults.report("a responder holds what may not be held")
+      close(worker, .internalError)
+    case .answered(let status):
+      requestsLeft -= 1
+      requests += 1
+      worker.count(status: status, method: head.method)
+      if worker.accessLog != .off, worker.logWriter.isEnabled {
+        let start = heldSince ?? worker.now
+        receive.withBytes { bytes in
+          logAccess(head, bytes, status: status, since: start, responder, worker)
+        }
+      }
+      takeFromBuffer(head, limits)
+      finishAnswer(keepsAlive: keepsAlive, worker)
     }
-    isHoldOver = false
-    heldSince = nil
-    requests += 1
-    worker.count(status: status, method: head.method)
-    if worker.accessLog != .off, worker.logWriter.isEnabled {
-      receive.withBytes { logAccess(head, $0, status: status, responder, worker) }
-    }
+  }
+
+  /// Drops the head that was answered, and what came of its body together with it: often all of it.
+  private func takeFromBuffer(_ head: RequestHead, _ limits: FrontendLimits) {
     receive.consume(head.headBytes)
     parser.reset()
     body = BodyDiscard(head.framing, limits: limits)
-    if !body.isFinished { dropBodyAtHand() }
-    phase = nextPhase(keepsAlive: keepsAlive, worker)
-  }
-
-  /// Drops what came of the body together with the head: often all of it.
-  private func dropBodyAtHand() {
-    guard !receive.isEmpty else { return }
+    if body.isFinished || receive.isEmpty { return }
     switch receive.withBytes({ body.discard($0) }) {
     case .needsMore(let used), .finished(let used): receive.consume(used)
     // Left as it is: `discardBody` finds it again, once the answer is out.
@@ -109,118 +107,80 @@ extension Connection {
 
   /// Whether more came than one request, or may have: when we are stopping, that is answered too.
   private func hasMore(behind head: RequestHead) -> Bool {
-    if mayRead { return true }
-    let rest = UInt64(receive.count - head.headBytes)
+    if transport.isReadable { return true }
+    let rest = receive.count - head.headBytes
     return switch head.framing {
     case .none: rest > 0
-    case .length(let bytes): rest > bytes
+    case .length(let bytes): UInt64(clamping: rest) > bytes
     case .chunked: rest > 0
     }
   }
 
-  /// Holds the request; its time runs from the first hold on, however often it was asked again meanwhile.
-  private func beginHold(_ head: RequestHead, _ worker: Worker) {
-    guard worker.beginHold(isFirst: heldSince == nil) else {
-      isHoldOver = true
-      return answer(head, worker)
-    }
-    enter(.holding, worker)
-    phaseStart = heldSince ?? worker.now
-    heldSince = phaseStart
-  }
-
-  private func nextPhase(keepsAlive: Bool, _ worker: Worker) -> ConnectionPhase {
+  private func finishAnswer(keepsAlive: Bool, _ worker: Worker) {
     if keepsAlive {
-      if !body.isFinished { return .writingResponse(then: .discardBody) }
-      let isGatherFull = worker.gatheredBytes(self) >= worker.limits.gatherBytesMax
-      return isGatherFull ? .writingResponse(then: .readHead) : .readingHead
+      if !body.isFinished { transport.cork() }
+      let next = body.isFinished ? AfterResponse.readHead : .discardBody
+      return enter(.writingResponse(then: next), since: worker.now, worker)
     }
+    transport.sayGoodbye()
     let reason: CloseReason = worker.isDraining ? .drained : .answered
     // A client that has sent all it announced has nothing in flight that a close could answer with a reset.
-    let isSilent = body.isFinished && receive.isEmpty && !mayRead
-    return .writingResponse(then: isSilent ? .close(reason) : .linger(reason))
+    let isSilent = body.isFinished && receive.isEmpty && !transport.isReadable
+    let next = isSilent ? AfterResponse.close(reason) : .linger(reason)
+    enter(.writingResponse(then: next), since: worker.now, worker)
   }
 
-  /// Sends what is gathered; what comes next is known.
+  /// Everything gathered is sent: goes on with what was decided.
   func writeResponse(_ worker: Worker, then next: AfterResponse) -> Step {
-    if transport.hasUnsentBytes { return .wait }
-    if !seal(worker) { return .again }
     switch next {
-    case .close(let reason):
-      transport.session?.closeNotify()
-      guard flush(worker) else { return .wait }
-      if transport.hasUnsentBytes { break }
-      close(worker, reason)
-      return .wait
-    case .linger(let reason):
-      transport.session?.closeNotify()
-      guard flush(worker) else { return .wait }
-      if transport.hasUnsentBytes { break }
-      beginLingering(worker, reason)
-      return .again
     case .readHead:
-      guard flush(worker) else { return .wait }
-      if transport.hasUnsentBytes { break }
-      enter(.readingHead, worker)
-      return .again
+      enter(.readingHead(receive.isEmpty ? .idle : .begun), since: worker.now, worker)
     case .discardBody:
-      // Many clients give up a connection that answers before they have sent all. The kernel keeps the answer until
-      // the body is here, and no longer than a fifth of a second.
-      transport.socket.cork()
-      guard flush(worker) else { return .wait }
-      if transport.hasUnsentBytes { break }
-      enter(.discardingBody, worker)
-      return .again
+      enter(.discardingBody, since: worker.now, worker)
+    case .close(let reason):
+      return close(worker, reason)
+    case .linger(let reason):
+      beginLingering(worker, reason)
     }
-    phaseStart = worker.now
-    return .wait
+    return .again
   }
 
-  /// Encrypts what responders wrote; false where TLS failed and the phase is another.
-  private func seal(_ worker: Worker) -> Bool {
-    guard isEncrypted, !worker.plaintext.isEmpty else { return true }
-    let progress = worker.plaintext.withBytes { transport.session?.write($0) }
-    worker.plaintext.removeAll()
-    if case .failed(let failure) = progress {
-      closeBroken(worker, .tlsError, failure)
-      return false
-    }
-    return true
-  }
+  // MARK: Holding
 
   /// Waits for an active node; woken by its publication, by the deadline, or by the peer's hangup.
-  func hold(_ worker: Worker) -> Step {
-    .wait
+  func hold() -> Step { .wait }
+
+  /// Holds the request; its time runs from the first hold on, however often it is asked again meanwhile.
+  private func beginHold(_ head: RequestHead, heldSince: MonotonicTime?, _ worker: Worker) {
+    if heldSince != nil { return }
+    if worker.admission.takeHold() {
+      enter(.holding, since: worker.now, worker)
+    } else {
+      answer(head, heldSince: nil, mayHold: false, worker)
+    }
   }
 
-  /// Asks the responder again: something was published.
-  func retryHold(_ worker: Worker) {
-    precondition(phase == .holding, "only a held request is asked again")
-    worker.endHold()
-    phase = .readingHead
-    parser.reset()
-    advance(on: worker)
+  /// Asks the responder again for the request that is held: something was published, or (`mayHold` false) its time is over.
+  func answerHeld(_ worker: Worker, mayHold: Bool) {
+    guard case .holding = phase,
+      case .complete(let head) = receive.withBytes({ parser.parse($0) })
+    else { return worker.buffers.faults.report("a held request is whole") }
+    answer(head, heldSince: since, mayHold: mayHold, worker)
   }
 
-  /// The hold is over: the next answer is final.
-  func endHold(_ worker: Worker) {
-    isHoldOver = true
-    retryHold(worker)
-  }
+  // MARK: Bodies
 
   /// Drops the body of the request just answered.
   func discardBody(_ worker: Worker) -> Step {
-    var reads = 0
     while true {
       if !receive.isEmpty {
-        let result = receive.withBytes { body.discard($0) }
-        switch result {
+        switch receive.withBytes({ body.discard($0) }) {
         case .needsMore(let used):
           receive.consume(used)
         case .finished(let used):
           receive.consume(used)
-          transport.socket.uncork()
-          enter(.readingHead, worker)
+          transport.uncork()
+          enter(.readingHead(receive.isEmpty ? .idle : .begun), since: worker.now, worker)
           return .again
         case .tooLarge:
           beginLingering(worker, .bodyTooLarge)
@@ -231,45 +191,38 @@ extension Connection {
           return .again
         }
       }
-      guard mayRead else { return .wait }
-      if reads == worker.limits.readBudget { return .yield }
-      reads += 1
-      switch read(worker) {
-      case .bytes, .wouldBlock:
-        break
-      case .endOfStream:
-        closeGracefully(worker, .endOfStream)
-        return .wait
-      case .failed(let reason, let failure):
-        closeBroken(worker, reason, failure)
-        return .again
+      switch transport.read(into: receive) {
+      case .bytes: continue
+      case .wouldBlock: return .wait
+      case .budgetSpent: return .yield
+      case .endOfStream: return closeGracefully(worker, .endOfStream)
+      case .failed(let reason, let failure): return closeBroken(worker, reason, failure)
       }
     }
   }
 
-  /// Answers a head that cannot be served, and closes once the answer is out.
-  private func refuse(_ error: RequestError, _ worker: Worker) {
-    worker.countBadRequest(error)
-    appendError(ErrorResponse(error, method: parser.method), worker)
-    enter(.writingResponse(then: .linger(.badRequest)), worker)
+  // MARK: Refusing
+
+  /// Gathers an answer that says what is wrong, and closes for `reason` once it is out.
+  @discardableResult
+  func refuse(_ response: ErrorResponse, reason: CloseReason, _ worker: Worker) -> Step {
+    worker.count(status: response.status, method: .other)
+    let server = worker.server
+    let room =
+      ErrorResponse.frameBytesMax + response.message.utf8CodeUnitCount + server.count
+    let written: Void? = transport.write(atLeast: room) { output in
+      output.append(response, date: worker.date, server: server.span)
+    }
+    guard written != nil else { return close(worker, .overflow) }
+    transport.sayGoodbye()
+    enter(.writingResponse(then: .linger(reason)), since: worker.now, worker)
+    return .again
   }
 
   /// The head did not arrive in time: 408 (RFC 9110 §15.5.9).
   func refuseLateHead(_ worker: Worker) {
     var response = ErrorResponse(status: 408, message: "the request head did not arrive in time")
     response.isHead = parser.method == .head
-    appendError(response, worker)
-    enter(.writingResponse(then: .linger(.headTimeout)), worker)
-    advance(on: worker)
-  }
-
-  func appendError(_ response: ErrorResponse, _ worker: Worker) {
-    worker.count(status: response.status, method: .other)
-    let server = worker.server
-    let room =
-      ErrorResponse.frameBytesMax + response.message.utf8CodeUnitCount + server.count
-    worker.sink(self).withFreeSpace(atLeast: room) { output in
-      output.append(response, date: worker.date, server: server.span)
-    }
+    refuse(response, reason: .headTimeout, worker)
   }
 }

@@ -1,4 +1,7 @@
-/// Where a connection stands. `Connection.advance` has one function for each, named after it.
+import Sys
+
+/// Where a connection stands. `Connection.takeStep` has one function for each, named after it; what it waits for, how long, and
+/// what the end of that time means follow from the phase alone.
 ///
 /// ```
 /// readingProxyHeader ─► handshaking ─► readingHead ─► [holding] ─► writingResponse ─┬─► readingHead  (keep-alive)
@@ -6,26 +9,35 @@
 ///                                          │                                        │
 ///       └──────────────────────────────────┴────────────────────────────────────────┴─► lingering ─► closed
 /// ```
-enum ConnectionPhase: Equatable {
+enum ConnectionPhase {
   /// A PROXY header is due before anything else.
   case readingProxyHeader
   /// The TLS handshake is under way.
   case handshaking
-  /// A request's head is due, or a part of it is here.
-  case readingHead
+  case readingHead(HeadProgress)
   /// A whole head is here, and its answer is not known yet.
   case holding
   /// Answers are on their way; what comes after them is decided.
   case writingResponse(then: AfterResponse)
   /// The answer is out, its request's body is still coming, and is dropped.
   case discardingBody
-  /// Our side is closed; what the client still sends is dropped, so that its last answer is not lost to a reset.
-  case lingering(CloseReason)
+  /// Nothing more is said; what the client still sends is dropped, so that its last answer is not lost to a reset.
+  case lingering(CloseReason, finIsSent: Bool)
   case closed(CloseReason)
 }
 
+/// How much of a request's head is here.
+enum HeadProgress {
+  /// Nothing: the connection's first request is due.
+  case due
+  /// Nothing: the connection is kept for another request.
+  case idle
+  /// A part of it, and more is due.
+  case begun
+}
+
 /// What follows once every gathered byte is sent.
-enum AfterResponse: Equatable {
+enum AfterResponse {
   case readHead
   case discardBody
   /// The client has sent all it had to: close at once.
@@ -42,4 +54,56 @@ enum Step {
   case wait
   /// There is more to do, but the others come first.
   case yield
+  /// The connection is gone.
+  case closed
+}
+
+extension ConnectionPhase {
+  /// What its descriptor is watched for, while nothing is unsent.
+  var interest: Interest {
+    switch self {
+    // A part of a header stays in the kernel, where only the hangup tells that nothing more will come.
+    case .readingProxyHeader: [.read, .hangup]
+    case .handshaking, .readingHead, .discardingBody, .lingering: .read
+    case .holding: .hangup
+    case .writingResponse: .write
+    case .closed: []
+    }
+  }
+
+  /// How long it may last.
+  func timeout(_ limits: FrontendLimits, isDraining: Bool) -> Timeout {
+    switch self {
+    case .readingProxyHeader: limits.proxyHeaderTimeout
+    case .handshaking: limits.handshakeTimeout
+    case .readingHead(.begun): limits.headTimeout
+    case .readingHead where isDraining: limits.drainSilenceTimeout
+    case .readingHead(.due): limits.headTimeout
+    case .readingHead(.idle): limits.keepAliveTimeout
+    case .holding: limits.holdTimeout
+    case .writingResponse: limits.writeTimeout
+    case .discardingBody: limits.discardTimeout
+    case .lingering, .closed: limits.lingerTimeout
+    }
+  }
+
+  /// The list of the table that its connections are in.
+  @inline(__always)
+  var list: SlotLists.List? {
+    switch self {
+    case .readingHead(.idle): .idle
+    case .holding: .held
+    default: nil
+    }
+  }
+
+  /// The connection's reason where its descriptor breaks in this phase.
+  var reasonWhenBroken: CloseReason {
+    switch self {
+    case .readingProxyHeader, .handshaking, .readingHead(.due): .noData
+    case .holding: .abandonedHold
+    case .lingering(let reason, _), .closed(let reason): reason
+    case .readingHead, .writingResponse, .discardingBody: .reset
+    }
+  }
 }

@@ -4,8 +4,7 @@ struct ConnectionTable {
   private var connections: [Connection?] = []
   private var generations: [UInt32] = []
   private var freeSlots: [Int] = []
-  /// Where the search for an idle connection goes on.
-  private var hand = 0
+  private var lists = SlotLists()
   private(set) var count = 0
 
   /// A free slot and the token that a connection there is to be registered with.
@@ -17,6 +16,7 @@ struct ConnectionTable {
       slot = connections.count
       connections.append(nil)
       generations.append(0)
+      lists.grow(to: connections.count)
     }
     return (slot, UInt64(generations[slot]) << 32 | UInt64(slot))
   }
@@ -27,13 +27,15 @@ struct ConnectionTable {
     count += 1
   }
 
-  /// Takes a connection out; its slot's next one has another token.
-  mutating func remove(_ connection: Connection) {
-    precondition(connections[connection.slot] === connection, "a connection is removed once")
+  /// Takes a connection out; its slot's next one has another token. False where it is not in here.
+  mutating func remove(_ connection: Connection) -> Bool {
+    guard connections[connection.slot] === connection else { return false }
+    lists.move(connection.slot, to: nil)
     connections[connection.slot] = nil
     generations[connection.slot] = (generations[connection.slot] &+ 1) & 0x7FFF_FFFF
     freeSlots.append(connection.slot)
     count -= 1
+    return true
   }
 
   /// The connection that an event with this token is for; nil where it is gone.
@@ -51,11 +53,29 @@ struct ConnectionTable {
   /// All of them, as they are now.
   var all: [Connection] { connections.compactMap { $0 } }
 
-  /// An idle keep-alive connection, the search going on where the last one ended; nil where there is none.
-  mutating func nextIdle() -> Connection? {
-    for _ in 0..<connections.count {
-      hand = hand + 1 < connections.count ? hand + 1 : 0
-      if let connection = connections[hand], connection.isIdle { return connection }
+  // MARK: Lists
+
+  /// Puts a connection at the young end of a list, or in none.
+  mutating func move(_ connection: Connection, to list: SlotLists.List?) {
+    lists.move(connection.slot, to: list)
+  }
+
+  func count(_ list: SlotLists.List) -> Int { lists.count(list) }
+
+  /// Those in a list, as they are now, the oldest first.
+  func all(_ list: SlotLists.List) -> [Connection] {
+    lists.all(list).compactMap { connections[$0] }
+  }
+
+  /// The connection that has waited longest for another request, of those in `place` where one is given; nil where
+  /// none does.
+  func longestIdle(in place: Admission.Place?) -> Connection? {
+    var next = lists.oldest(.idle)
+    while let slot = next {
+      if let connection = connections[slot], place == nil || connection.place == place {
+        return connection
+      }
+      next = lists.younger(than: slot)
     }
     return nil
   }

@@ -17,17 +17,20 @@ package struct Listener: Sendable {
   package let socket: ListeningSocket
   package let security: Security
   package let proxyProtocol: ProxyPolicy
+  /// Its connections may use the places that are kept when all others are taken.
+  package let mayUseReserve: Bool
   /// Makes the responder of one worker: called once on each worker's thread.
   package let makeResponder: @Sendable () -> any Responder
 
   package init(
     name: String, socket: ListeningSocket, security: Security, proxyProtocol: ProxyPolicy = .off,
-    makeResponder: @escaping @Sendable () -> any Responder
+    mayUseReserve: Bool = false, makeResponder: @escaping @Sendable () -> any Responder
   ) {
     self.name = name
     self.socket = socket
     self.security = security
     self.proxyProtocol = proxyProtocol
+    self.mayUseReserve = mayUseReserve
     self.makeResponder = makeResponder
   }
 }

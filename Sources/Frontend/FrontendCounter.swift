@@ -19,7 +19,8 @@ enum FrontendCounter {
   static let badRequests = closed + CloseReason.allCases.count
   static let proxyErrors = badRequests + RequestError.allCases.count
   static let handshakeFailures = proxyErrors + ProxyHeaderError.allCases.count
-  static let requests = handshakeFailures + TLSFailure.Reason.allCases.count
+  static let internalErrors = handshakeFailures + TLSFailure.Reason.allCases.count
+  static let requests = internalErrors + 1
   static let end = requests + statuses.count * Method.allCases.count
 
   /// Every status that this program answers with.
@@ -52,9 +53,13 @@ extension FrontendCounter {
       + requestFamilies(sum) + handshakeFamilies(sum) + proxyFamilies(sum)
       + [
         MetricFamily(
+          "internal_errors_total", .counter,
+          help: "Bugs of this program that ended a connection; the log names each kind once.",
+          [MetricSample(sum(internalErrors))]),
+        MetricFamily(
           "log_messages_dropped_total", .counter,
           help: "Log lines dropped because standard error took none.",
-          [MetricSample(Double(log.droppedLines))])
+          [MetricSample(Double(log.droppedLines))]),
       ]
   }
 

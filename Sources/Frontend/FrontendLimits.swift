@@ -36,17 +36,25 @@ package struct FrontendLimits: Sendable {
   package var requestsPerConnectionMax = 0
   /// Connections at once, over all workers; further ones wait in the kernel's backlog.
   package var connectionsMax = 1024
-  /// Connections at once from one client address; 0: no such limit.
+  /// Connections beside those, for listeners that may use them: operators and health checks come through at the limit.
+  package var reservedConnections = 16
+  /// Connections at once from one client: an IPv4 address, or the /64 of an IPv6 address; 0: no such limit.
   package var connectionsPerAddressMax = 0
-  /// The kernel's queue of connections that are not accepted yet.
-  package var backlog: Int32 = 1024
+  /// The kernel's queue of connections that are not accepted yet; it caps this at net.core.somaxconn.
+  package var backlog = Int32.max
 
   /// Connections accepted in one turn of a worker's loop, before those it has get their turn.
   package var acceptBudget = 32
-  /// Reads from one connection in one turn, before the others get theirs.
-  package var readBudget = 16
-  /// Answers gathered, in bytes, before they are sent: what a pipelining client can make a worker hold.
+  /// What one connection may have of a worker in one turn, before the others get theirs: bytes read from its socket,
+  package var turnBytesMax = 128 << 10
+  /// reads of a TLS record each, or of what is there in clear text,
+  package var turnReadsMax = 16
+  /// and requests answered.
+  package var turnRequestsMax = 64
+  /// Answers gathered, in bytes, before they are sent.
   package var gatherBytesMax = 64 << 10
+  /// What may be unsent of a connection, in bytes: gathered answers, the largest one behind them, and what TLS adds.
+  package var unsentBytesMax = 512 << 10
 
   package init() {}
 }

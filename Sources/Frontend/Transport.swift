@@ -1,86 +1,290 @@
+import ProxyProtocol
 import Sys
 import TLS
 
-/// What a read brought, whatever protects the bytes.
-enum ReadResult {
-  case bytes(Int)
-  case wouldBlock
-  case endOfStream
-  case failed(CloseReason, TLSFailure?)
-}
-
-/// A socket, with or without TLS on it.
+/// A socket, with or without TLS on it, and what is still to be sent. Only the transport knows whether it is encrypted.
 ///
-/// What is written gathers in the worker's outbound buffer and leaves in one `send`; what the kernel refuses waits in
-/// `unsent`, and goes first.
+/// Whatever is written (an answer, an alert, tickets, close_notify) gathers in `unsent`, which belongs to this connection, and
+/// leaves in one `send`. An answer over TLS is rendered in memory lent for the length of one call, and sealed before that
+/// ends: there is no clear text that could wait anywhere.
 struct Transport: ~Copyable {
-  let socket: StreamSocket
-  var session: TLSSession?
-  private var unsent: OutboundBuffer?
+  private let socket: StreamSocket
+  private let unsent: ByteBuffer
+  private let pool: BufferPool
+  private var wire: TLSWire?
+  private var session: TLSSession?
+  /// The descriptor may have bytes that were not read yet.
+  private(set) var isReadable = true
+  private var bytesLeft = 0
+  private var readsLeft = 0
+  /// What the descriptor's low-water mark was raised to.
+  private var lowWater = 1
 
-  init(socket: consuming StreamSocket) {
+  /// - Parameter unsentBytesMax: the most that waits to be sent.
+  init(socket: consuming StreamSocket, pool: BufferPool, unsentBytesMax: Int) {
     self.socket = socket
+    self.pool = pool
+    unsent = ByteBuffer(pool: pool, bytesMax: unsentBytesMax)
   }
 
-  /// Bytes that the kernel no longer has, and epoll does not tell of.
+  /// What to register with a poller.
+  var number: Int32 { socket.number }
+
   @inline(__always)
-  var hasPendingBytes: Bool {
-    mutating get { session?.hasPendingBytes ?? false }
+  var unsentBytes: Int { unsent.count }
+
+  /// The poller has said so; or it may be, and one look more costs little.
+  @inline(__always)
+  mutating func becomeReadable() {
+    isReadable = true
+  }
+
+  /// Begins a turn: so much may be read until the next one.
+  @inline(__always)
+  mutating func beginTurn(_ limits: FrontendLimits) {
+    bytesLeft = limits.turnBytesMax
+    readsLeft = limits.turnReadsMax
+    wire?.beginTurn(bytes: limits.turnBytesMax)
+  }
+
+  /// Ends a turn: what is left over moves to memory of its own.
+  @inline(__always)
+  func settle() {
+    unsent.settle(spare: 0)
+  }
+
+  // MARK: Reading
+
+  /// The least room that a read is given.
+  static let readBytesMin = 2048
+
+  /// Reads once, decrypted, into `receive`.
+  @inline(__always)
+  mutating func read(into receive: ByteBuffer) -> ReadResult {
+    guard isReadable else { return .wouldBlock }
+    guard readsLeft > 0, bytesLeft > 0 else { return .budgetSpent }
+    readsLeft -= 1
+    let result = receive.withFreeSpace(atLeast: Self.readBytesMin) { output in
+      session == nil ? receivePlain(into: &output) : receiveSealed(into: &output)
+    }
+    if let result { return result }
+    // Whoever reads on has used up what a head may measure, and refuses it.
+    pool.faults.report("a receive buffer is full")
+    return .failed(.internalError, nil)
   }
 
   @inline(__always)
-  var hasUnsentBytes: Bool { unsent != nil }
+  private mutating func receivePlain(into output: inout OutputSpan<UInt8>) -> ReadResult {
+    let result = socket.receive(into: &output)
+    isReadable = output.isFull
+    switch result {
+    case .bytes(let count):
+      bytesLeft -= count
+      return .bytes
+    case .wouldBlock: return .wouldBlock
+    case .endOfStream: return .endOfStream
+    case .failed: return .failed(.reset, nil)
+    }
+  }
 
-  /// Reads what is there, decrypted.
   @inline(__always)
-  mutating func read(into output: inout OutputSpan<UInt8>) -> ReadResult {
-    if session == nil {
-      return switch socket.receive(into: &output) {
-      case .bytes(let count): .bytes(count)
-      case .wouldBlock: .wouldBlock
-      case .endOfStream: .endOfStream
-      case .failed: .failed(.reset, nil)
+  private mutating func receiveSealed(into output: inout OutputSpan<UInt8>) -> ReadResult {
+    isReadable = false
+    switch session?.read(into: &output) {
+    case .done:
+      isReadable = output.isFull || session?.hasPendingBytes ?? false
+      return .bytes
+    case .wantsRead, nil: return .wouldBlock
+    case .budgetSpent:
+      isReadable = true
+      return .budgetSpent
+    case .closed: return .endOfStream
+    case .failed(let failure): return .failed(CloseReason(failure), failure)
+    }
+  }
+
+  /// Drops what has come, without a look at it.
+  mutating func discard() -> ReadResult {
+    guard isReadable else { return .wouldBlock }
+    guard readsLeft > 0, bytesLeft > 0 else { return .budgetSpent }
+    readsLeft -= 1
+    switch socket.discard(BufferPool.blockBytes) {
+    case .bytes(let count):
+      bytesLeft -= count
+      return .bytes
+    case .wouldBlock:
+      isReadable = false
+      return .wouldBlock
+    case .endOfStream: return .endOfStream
+    case .failed: return .failed(.reset, nil)
+    }
+  }
+
+  /// Looks at a PROXY header, which stays in the kernel until it is whole, since what follows may be for TLS to read; and
+  /// takes exactly its bytes once it is.
+  ///
+  /// - Returns: what the parser says; nil where `result` says why there is nothing to parse.
+  mutating func readProxyHeader(
+    _ parser: ProxyHeaderParser
+  ) -> (result: ReadResult, header: ProxyParseResult?) {
+    guard isReadable else { return (.wouldBlock, nil) }
+    let (peeked, parsed) = pool.withScratch(atLeast: BufferPool.blockBytes) { output in
+      (socket.peek(into: &output), parser.parse(output.span))
+    }
+    switch peeked {
+    case .bytes: break
+    case .wouldBlock:
+      isReadable = false
+      return (.wouldBlock, nil)
+    case .endOfStream: return (.endOfStream, nil)
+    case .failed: return (.failed(.reset, nil), nil)
+    }
+    switch parsed {
+    case .incomplete(let needs):
+      isReadable = false
+      setLowWater(needs)
+    case .complete(_, let consumed):
+      setLowWater(1)
+      guard case .bytes(consumed) = socket.discard(consumed) else {
+        return (.failed(.reset, nil), nil)
+      }
+    case .failed: break
+    }
+    return (.bytes, parsed)
+  }
+
+  /// Wakes us when more is there than what was peeked at: level-triggered polling would spin on a part of a header.
+  private mutating func setLowWater(_ bytes: Int) {
+    guard bytes != lowWater else { return }
+    lowWater = bytes
+    // Where the option cannot be set, the deadline still bounds the wait.
+    try? socket.setReceiveLowWater(bytes)
+  }
+
+  // MARK: Sending
+
+  /// Lets `body` write, encrypted before it is kept; `send` sends it.
+  ///
+  /// - Parameter bytes: what `body` writes at the most.
+  /// - Returns: nil where nothing was taken: more is unsent than the peer may have us keep.
+  @inline(__always)
+  mutating func write<Result>(
+    atLeast bytes: Int, _ body: (inout OutputSpan<UInt8>) -> Result
+  ) -> Result? {
+    guard session != nil else {
+      return unsent.withFreeSpace(atLeast: bytes + 1) { output in
+        let result = body(&output)
+        if fits(output) { return result }
+        output.removeAll()
+        return nil
+      } ?? nil
+    }
+    return pool.withScratch(atLeast: bytes + 1) { output in
+      let result = body(&output)
+      return fits(output) && seal(output.span) ? result : nil
+    }
+  }
+
+  /// One who outgrows the room is cut short and has filled it to the last byte, which nobody else does.
+  @inline(__always)
+  private func fits(_ output: borrowing OutputSpan<UInt8>) -> Bool {
+    if !output.isFull { return true }
+    pool.faults.report("an answer outgrew its room")
+    return false
+  }
+
+  private mutating func seal(_ bytes: Span<UInt8>) -> Bool {
+    switch session?.write(bytes) {
+    case .done: true
+    default: false
+    }
+  }
+
+  /// Sends what is gathered.
+  @inline(__always)
+  func send() -> SendResult {
+    while !unsent.isEmpty {
+      switch unsent.withBytes({ socket.send($0) }) {
+      case .bytes(let count): unsent.consume(count)
+      case .wouldBlock: return .blocked
+      case .endOfStream, .failed: return .broken
       }
     }
-    // `session` was tested just above: the optional chain always runs.
-    return switch session?.read(into: &output) {
-    case .done(let count): .bytes(count)
-    case .wantsRead, nil: .wouldBlock
-    case .closed: .endOfStream
-    case .failed(let failure):
-      .failed(failure.reason == .connectionReset ? .reset : .tlsError, failure)
-    }
+    return .sent
   }
 
-  /// Sends what is gathered in `outbound`, after what waits since earlier.
+  /// Drops what is not sent yet.
+  func discardUnsent() {
+    unsent.removeAll()
+  }
+
+  /// Gathers close_notify behind all that is to be sent; nothing may be written after it.
+  mutating func sayGoodbye() {
+    session?.closeNotify()
+  }
+
+  /// Lets the kernel keep what is sent until `uncork`, and for a fifth of a second at most: many clients give up a
+  /// connection that answers before they have sent all.
+  func cork() { socket.cork() }
+
+  func uncork() { socket.uncork() }
+
+  /// Tells the peer that nothing more comes (FIN).
+  func shutdownWriting() { socket.shutdownWriting() }
+}
+
+// MARK: - TLS
+
+extension Transport {
+  /// Puts TLS on the socket.
   ///
-  /// - Returns: `.bytes` when all is out, `.wouldBlock` when some of it waits.
-  mutating func flush(_ outbound: OutboundBuffer) -> TransferResult {
-    if let waiting = unsent {
-      outbound.withBytes { waiting.append($0) }
-      outbound.removeAll()
-      let result = send(waiting)
-      if waiting.isEmpty { unsent = nil }
-      return result
-    }
-    let result = send(outbound)
-    if case .wouldBlock = result {
-      let waiting = OutboundBuffer(capacity: outbound.count)
-      outbound.withBytes { waiting.append($0) }
-      unsent = waiting
-    }
-    outbound.removeAll()
-    return result
+  /// - Throws: where OpenSSL has no memory left.
+  mutating func beginSession(_ context: TLSContext) throws(TLSError) {
+    let wire = TLSWire(descriptor: socket.number, output: unsent)
+    wire.beginTurn(bytes: bytesLeft)
+    session = try TLSSession(context: context, wire: wire)
+    self.wire = wire
   }
 
-  private func send(_ buffer: OutboundBuffer) -> TransferResult {
-    var total = 0
-    while !buffer.isEmpty {
-      let result = buffer.withBytes { socket.send($0) }
-      guard case .bytes(let count) = result else { return result }
-      buffer.consume(count)
-      total += count
+  var hasSession: Bool { wire != nil }
+
+  /// Takes the handshake as far as it goes.
+  mutating func handshake() -> TLSProgress {
+    guard isReadable else { return .wantsRead }
+    isReadable = false
+    let progress = session?.handshake() ?? .wantsRead
+    switch progress {
+    // The request may have come together with the last flight; tickets leave with its answer.
+    case .done: isReadable = session?.hasPendingBytes ?? false
+    case .budgetSpent: isReadable = true
+    case .wantsRead, .closed, .failed: break
     }
-    return .bytes(total)
+    return progress
+  }
+
+  /// The client speaks no TLS: what follows goes in clear text, and what was gathered goes nowhere.
+  mutating func fallBackToPlain() {
+    session = nil
+    wire = nil
+    unsent.removeAll()
+  }
+
+  /// Gives the session's record buffers back, some 33 KiB, until its next read or write.
+  mutating func coolDown() {
+    session?.releaseBuffers()
+  }
+
+  /// Nil in clear text.
+  var tlsVersion: TLSVersion? {
+    mutating get { session?.protocolVersion }
+  }
+
+  var isResumed: Bool {
+    mutating get { session?.isResumed ?? false }
+  }
+
+  /// The subject of the client's certificate; nil where it showed none.
+  var clientSubject: String? {
+    mutating get { session?.clientSubject }
   }
 }

@@ -17,8 +17,8 @@ extension Worker {
   }
 
   func countHandshake(_ connection: Connection) {
-    guard let version = connection.transport.session?.protocolVersion else { return }
-    let isResumed = connection.transport.session?.isResumed ?? false
+    guard let version = connection.transport.tlsVersion else { return }
+    let isResumed = connection.transport.isResumed
     control.counters.add(FrontendCounter.handshake(version, isResumed: isResumed))
   }
 
@@ -66,6 +66,19 @@ extension Worker {
       ])
   }
 
+  /// A bug of ours, which has ended this connection and nothing else: counted, and said once for each kind.
+  func report(_ fault: StaticString, _ connection: Connection) {
+    control.counters.add(FrontendCounter.internalErrors)
+    let name = "\(fault)"
+    guard !reportedFaults.contains(name) else { return }
+    reportedFaults.insert(name)
+    log.error(
+      "internal error: a connection was closed; please report this",
+      metadata: [
+        "fault": "\(name)", "client": "\(connection.client)", "conn": "\(connection.id)",
+      ])
+  }
+
   func logClose(_ connection: Connection, _ reason: CloseReason) {
     log.debug(
       "connection closed",
@@ -81,8 +94,8 @@ extension Worker {
 extension Connection {
   /// Writes one line for the request just answered: who, what, how long; never a query, a field or a body.
   func logAccess(
-    _ head: RequestHead, _ bytes: Span<UInt8>, status: Int, _ responder: any Responder,
-    _ worker: Worker
+    _ head: RequestHead, _ bytes: Span<UInt8>, status: Int, since start: MonotonicTime,
+    _ responder: any Responder, _ worker: Worker
   ) {
     var line = LogLine(level: .info, message: "request")
     line.append("client", client.description)
@@ -96,22 +109,16 @@ extension Connection {
     line.append("status", "\(status)")
     let location = responder.lastLocationHost
     if !location.isEmpty { line.append("location_host", location) }
-    let microseconds = (MonotonicTime.now() - requestStart).wholeNanoseconds / 1000
+    let microseconds = (MonotonicTime.now() - start).wholeNanoseconds / 1000
     line.append("dur_us", "\(microseconds)")
-    if let version = transport.session?.protocolVersion { line.append("tls", version.label) }
-    if let subject = transport.session?.clientSubject { line.append("client_cert", subject) }
+    if let version = transport.tlsVersion { line.append("tls", version.label) }
+    if let subject = transport.clientSubject { line.append("client_cert", subject) }
     line.append("conn", "\(id)")
     worker.logWriter.write(line)
   }
 
   private func text(_ bytes: Span<UInt8>, _ range: Range<Int>) -> String {
     String(decoding: range.map { bytes[$0] }, as: UTF8.self)
-  }
-
-  /// Answers a client that speaks plain HTTP on the TLS port, in clear text.
-  func refusePlainRequest(_ worker: Worker) {
-    let message: StaticString = "a plain HTTP request was sent to an HTTPS port: use https://"
-    appendError(ErrorResponse(status: 400, message: message), worker)
   }
 }
 
@@ -122,15 +129,7 @@ extension Listener {
 
   var firstPhase: ConnectionPhase {
     if !proxyProtocol.isOff { return .readingProxyHeader }
-    return isTLS ? .handshaking : .readingHead
-  }
-
-  func firstTimeout(_ limits: FrontendLimits) -> Timeout {
-    switch firstPhase {
-    case .readingProxyHeader: limits.proxyHeaderTimeout
-    case .handshaking: limits.handshakeTimeout
-    default: limits.headTimeout
-    }
+    return isTLS ? .handshaking : .readingHead(.due)
   }
 
   /// A connection from `peer` would have to begin with a PROXY header, and may not.

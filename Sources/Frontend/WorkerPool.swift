@@ -6,6 +6,7 @@ package import Telemetry
 package final class WorkerPool: Sendable {
   private let configuration: FrontendConfiguration
   private let state: FrontendState
+  private let admission: Admission
   private let controls: [WorkerControl]
   private let running: Atomic<Int>
   private let threads = Mutex<[WorkerThread]>([])
@@ -19,7 +20,8 @@ package final class WorkerPool: Sendable {
     var controls: [WorkerControl] = []
     for _ in 0..<configuration.workers { controls.append(try WorkerControl()) }
     self.controls = controls
-    state = FrontendState(wakeups: controls.map(\.wakeup))
+    state = FrontendState(workers: configuration.workers)
+    admission = Admission(configuration.limits, wakeups: controls.map(\.wakeup))
     running = Atomic(configuration.workers)
     finished = try Wakeup()
   }
@@ -30,7 +32,8 @@ package final class WorkerPool: Sendable {
       let (configuration, state) = (self.configuration, self.state)
       let thread = try WorkerThread(named: "worker-\(index)") { [self] in
         do throws(SystemError) {
-          let worker = try Worker(configuration, state: state, control: control)
+          let worker = try Worker(
+            configuration, state: state, admission: admission, control: control)
           try worker.start()
           worker.run()
         } catch {

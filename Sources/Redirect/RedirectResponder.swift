@@ -76,8 +76,9 @@ package final class RedirectResponder: Responder {
         + "Content-Length: 0\r\nLocation: \(target.origin)")
   }
 
+  /// Whether a request asks for the health of this program, which is answered whatever node is active.
   @inline(__always)
-  private func isHealthPath(_ target: RequestTarget, in bytes: Span<UInt8>) -> Bool {
+  package func isHealthPath(_ target: RequestTarget, in bytes: Span<UInt8>) -> Bool {
     let path: StaticString = "/vault-redirector-health"
     let start = target.range.lowerBound
     let count = path.utf8CodeUnitCount

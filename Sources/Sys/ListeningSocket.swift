@@ -40,6 +40,17 @@ package final class ListeningSocket: Sendable {
   /// What to register for reading.
   package var number: Int32 { descriptor.number }
 
+  /// How many connections wait to be accepted now; 0 where the kernel does not say.
+  package var connectionsWaiting: Int {
+    var info = tcp_info()
+    var length = socklen_t(MemoryLayout<tcp_info>.size)
+    // The kernel writes at most `length` bytes into `info`.
+    let result = unsafe getsockopt(
+      descriptor.number, Int32(IPPROTO_TCP), TCP_INFO, &info, &length)
+    // Of a listening socket this field is the length of its queue (tcp_get_info in the kernel).
+    return result == 0 ? Int(info.tcpi_unacked) : 0
+  }
+
   /// Stops listening: the kernel refuses connections from now on, and resets those that nobody accepted. From any thread.
   package func stop() {
     // On a listening socket this cannot fail; closing it is the owner's, who may still have it in a poller.

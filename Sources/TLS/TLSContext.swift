@@ -156,9 +156,8 @@ private struct Cipher {
 /// No compression (CRIME), no renegotiation, no early data (a PUT must not be replayable), no
 /// stateful cache. A missing close_notify counts as an end of stream: a request frames itself.
 /// Record buffers stay until `TLSSession.releaseBuffers`; what is read is read ahead, so that one
-/// `recv` fetches a record; a chain is sent as given and not built for each handshake. Without
-/// auto-retry a read returns after a batch of records without data, so that a client which sends
-/// nothing but key updates cannot keep a worker.
+/// `recv` fetches a record; a chain is sent as given and not built for each handshake. A read goes
+/// on through records without data; how far is for `TLSWire` to say.
 private func configure(_ context: OpaquePointer) throws(TLSError) {
   unsafe copenssl_set_behaviour(context)
   unsafe SSL_CTX_set_security_level(context, 2)

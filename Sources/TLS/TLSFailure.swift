@@ -27,6 +27,8 @@ package struct TLSFailure: Error, Equatable, Sendable {
     case clientCertificateRefused = "client_certificate_refused"
     case badRecord = "bad_record"
     case protocolViolation = "protocol_violation"
+    case messageFlood = "message_flood"
+    case sendQueueFull = "send_queue_full"
     case connectionReset = "connection_reset"
     case systemError = "system_error"
     case internalError = "internal_error"
@@ -67,6 +69,8 @@ package struct TLSFailure: Error, Equatable, Sendable {
       "client certificate refused (\(verificationText))"
     case .badRecord: "a record is damaged or forged (\(errorText))"
     case .protocolViolation: "client broke the protocol (\(errorText))"
+    case .messageFlood: "client sent too many messages without data"
+    case .sendQueueFull: "client takes nothing of what it makes us send"
     case .connectionReset: "client reset the connection"
     case .systemError: systemErrorText
     case .internalError: "OpenSSL failed (\(errorText))"

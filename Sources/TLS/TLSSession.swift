@@ -1,17 +1,18 @@
 import COpenSSL
-import Glibc
-package import Sys
+import Sys
 
 /// The TLS state of one connection, confined to the thread of its worker.
 ///
 ///     init ─► handshake ─► read / write ─► closeNotify ─► (deinit)
-///                └──────────┴──► failed: its alert, if any, is in the outbound buffer
+///                └──────────┴──► failed: its alert, if any, is in the send buffer
 ///
-/// It reads from the descriptor and writes to the outbound buffer, and does neither the waiting nor
+/// It reads from its wire's socket and writes to its wire's buffer, and does neither the waiting nor
 /// the sending: after every call, whatever came of it, the caller sends what is in the buffer (a
 /// read can answer a key update, a failure leaves its alert). While something stays unsent the
-/// caller does not read on, or a peer could grow the buffer. The descriptor is polled
+/// caller does not read on, or a peer could grow the buffer up to its bound. The descriptor is polled
 /// level-triggered: a read may leave bytes in the kernel.
+///
+/// A call out of order is a bug of the caller's and ends the session, not the process.
 @safe
 package struct TLSSession: ~Copyable {
   private enum Phase {
@@ -20,37 +21,27 @@ package struct TLSSession: ~Copyable {
 
   // Owned: made in `init`, freed in `deinit`.
   private let ssl: OpaquePointer
+  private let wire: TLSWire
   private var phase = Phase.handshaking
   private var hasSentCloseNotify = false
-  /// True from the end of the handshake on, whatever comes after.
-  package private(set) var isHandshakeDone = false
 
   /// A session that waits for its ClientHello; throws `.library` where there is no memory left.
   ///
   /// - Parameters:
   ///   - context: kept alive by OpenSSL's own count for as long as the session lives.
-  ///   - descriptor: a non-blocking stream socket; it stays the caller's and must outlive the
-  ///     session.
-  ///   - output: where everything to be sent goes; not retained, so it must outlive the session
-  ///     too: the worker owns both, and its sessions go first.
-  package init(
-    context: TLSContext, descriptor: Int32, output: OutboundBuffer
-  ) throws(TLSError) {
+  ///   - wire: where it reads and writes; its socket must outlive the session.
+  package init(context: TLSContext, wire: TLSWire) throws(TLSError) {
     ERR_clear_error()
-    // `SSL_set0_*bio` take over the BIOs; until then each is ours to free.
     guard let ssl = unsafe context.makeSession() else { throw Self.outOfMemory() }
-    guard let source = unsafe BIO_new_socket(descriptor, BIO_NOCLOSE) else {
+    guard let bio = unsafe WireBIO.make(wire) else {
       unsafe SSL_free(ssl)
       throw Self.outOfMemory()
     }
-    unsafe SSL_set0_rbio(ssl, source)
-    guard let sink = unsafe OutboundBIO.make(output) else {
-      unsafe SSL_free(ssl)
-      throw Self.outOfMemory()
-    }
-    unsafe SSL_set0_wbio(ssl, sink)
+    // One reference for both directions, which the session takes over.
+    unsafe SSL_set_bio(ssl, bio, bio)
     unsafe SSL_set_accept_state(ssl)
     unsafe self.ssl = ssl
+    self.wire = wire
   }
 
   deinit {
@@ -67,19 +58,20 @@ package struct TLSSession: ~Copyable {
 extension TLSSession {
   /// Takes the handshake as far as the bytes received allow; `.done(0)` when it is complete.
   package mutating func handshake() -> TLSProgress {
-    precondition(phase == .handshaking, "a handshake happens once")
+    guard phase == .handshaking else { return outOfOrder("a handshake happens once") }
     let waiting = unsafe attempt { ssl in unsafe SSL_do_handshake(ssl) }
     if let waiting { return waiting }
     phase = .open
-    isHandshakeDone = true
+    unsafe IdleMessages.watch(ssl)
     return .done(0)
   }
 
   /// Appends what the peer sent to `output`: at least a byte, at most its free capacity, which must
   /// not be 0, and at most one record.
   package mutating func read(into output: inout OutputSpan<UInt8>) -> TLSProgress {
-    precondition(phase == .open, "a session is read between its handshake and its failure")
-    precondition(!output.isFull, "a read needs room")
+    guard phase == .open, !output.isFull else {
+      return outOfOrder("a session is read between its handshake and its failure, with room")
+    }
     var bytesRead = 0
     // The buffer is the whole span, of which the first `count` bytes are initialized; OpenSSL fills
     // the rest from its front and says how far.
@@ -93,10 +85,11 @@ extension TLSSession {
     return waiting ?? .done(bytesRead)
   }
 
-  /// Encrypts all of `bytes` into the outbound buffer.
+  /// Encrypts all of `bytes` into the send buffer.
   package mutating func write(_ bytes: Span<UInt8>) -> TLSProgress {
-    precondition(
-      phase == .open && !hasSentCloseNotify, "a session is written to until it closes or fails")
+    guard phase == .open, !hasSentCloseNotify else {
+      return outOfOrder("a session is written to until it closes or fails")
+    }
     if bytes.isEmpty { return .done(0) }
     var bytesWritten = 0
     // The span is readable for the length of the call, and OpenSSL keeps no pointer to it: the sink
@@ -109,7 +102,7 @@ extension TLSSession {
     return waiting ?? .done(bytesWritten)
   }
 
-  /// Puts close_notify in the outbound buffer, once; the other direction stays open. Does nothing
+  /// Puts close_notify in the send buffer, once; the other direction stays open. Does nothing
   /// before the end of the handshake and after a failure, where OpenSSL forbids it.
   package mutating func closeNotify() {
     if phase != .open || hasSentCloseNotify { return }
@@ -138,26 +131,38 @@ extension TLSSession {
     if ERR_peek_error() != 0 { ERR_clear_error() }
     let result = unsafe operation(ssl)
     if result > 0 { return nil }
-    return explain(result, systemError: errno)
+    return explain(result)
   }
 
   @inline(never)
-  private mutating func explain(_ result: Int32, systemError: Int32) -> TLSProgress {
-    switch unsafe SSL_get_error(ssl, result) {
+  private mutating func explain(_ result: Int32) -> TLSProgress {
+    let error = unsafe SSL_get_error(ssl, result)
+    if wire.isFlooded || wire.hasOverflowed {
+      return fail(TLSFailure(wire.isFlooded ? .messageFlood : .sendQueueFull))
+    }
+    switch error {
     case SSL_ERROR_WANT_READ:
-      return .wantsRead
+      return wire.isBudgetSpent ? .budgetSpent : .wantsRead
     case SSL_ERROR_ZERO_RETURN:
       return .closed
-    case SSL_ERROR_SYSCALL where systemError == 0:
+    case SSL_ERROR_SYSCALL where wire.systemError == 0:
       return .closed
     case SSL_ERROR_SYSCALL:
-      phase = .failed
-      ERR_clear_error()
-      return .failed(TLSFailure(systemError: systemError))
+      return fail(TLSFailure(systemError: wire.systemError))
     default:
-      phase = .failed
-      return .failed(unsafe TLSFailure(OpenSSLError.takeFirst(), of: ssl))
+      return fail(unsafe TLSFailure(OpenSSLError.takeFirst(), of: ssl))
     }
+  }
+
+  private mutating func fail(_ failure: TLSFailure) -> TLSProgress {
+    phase = .failed
+    ERR_clear_error()
+    return .failed(failure)
+  }
+
+  private mutating func outOfOrder(_ rule: StaticString) -> TLSProgress {
+    trapInDebug(rule)
+    return fail(TLSFailure(.internalError))
   }
 }
 
@@ -169,14 +174,6 @@ extension TLSSession {
   ///
   /// They may be part of a record: a read that answers `.wantsRead` has used up what can be used.
   package var hasPendingBytes: Bool { unsafe SSL_has_pending(ssl) == 1 }
-
-  /// True where the peer ended its direction with close_notify, false where the stream just ended
-  /// or goes on.
-  package var peerSentCloseNotify: Bool {
-    // The session owns its source BIO.
-    unsafe SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN != 0
-      && BIO_ctrl(SSL_get_rbio(ssl), BIO_CTRL_EOF, 0, nil) == 0
-  }
 
   /// The version agreed on; before the end of the handshake, the highest on offer.
   package var protocolVersion: TLSVersion {

@@ -1,14 +1,18 @@
 import HTTP1
+import Redirect
 import Telemetry
 
-/// Answers on the admin listener: `/metrics` in Prometheus' text format, and 404 for the rest. Reads counts, and
-/// dials nobody.
+/// Answers on the admin listener: `/metrics` in Prometheus' text format, `/vault-redirector-health` as the public port has
+/// it, and 404 for the rest. Reads counts, and dials nobody.
 final class AdminResponder: Responder {
   private let metrics: MetricsRegistry
+  private let health: RedirectResponder
   private let server: [UInt8]
 
-  init(metrics: MetricsRegistry, version: String) {
+  /// - Parameter health: answers for the health path, and is asked nothing else.
+  init(metrics: MetricsRegistry, health: RedirectResponder, version: String) {
     self.metrics = metrics
+    self.health = health
     server = Array("vault-redirector/\(version)".utf8)
   }
 
@@ -21,9 +25,13 @@ final class AdminResponder: Responder {
     to head: RequestHead, bytes: Span<UInt8>, context: ResponseContext,
     into output: inout OutputSpan<UInt8>
   ) -> ResponderOutcome {
+    if health.isHealthPath(head.target, in: bytes) {
+      return health.respond(to: head, bytes: bytes, context: context, into: &output)
+    }
     let path = bytes.extracting(head.target.range.lowerBound..<head.target.pathEnd)
     guard String(decoding: path.indices.map { path[$0] }, as: UTF8.self) == "/metrics" else {
-      return refuse(404, "there is /metrics here, and nothing else", head, context, &output)
+      return refuse(
+        404, "there is /metrics here, and /vault-redirector-health", head, context, &output)
     }
     guard head.method == .get || head.method == .head else {
       return refuse(405, "only GET and HEAD", head, context, &output)

@@ -9,11 +9,13 @@ struct LimitsReader {
   private let options: LimitOptions
   private let discovery: DiscoveryOptions
   private let listeners: Int
+  private let hasAdmin: Bool
 
   init(_ options: Options) {
     self.options = options.limits
     discovery = options.discovery
-    listeners = max(1, options.listening.bind.count) + (options.listening.admin == nil ? 0 : 1)
+    hasAdmin = options.listening.admin != nil
+    listeners = max(1, options.listening.bind.count) + (hasAdmin ? 1 : 0)
   }
 
   /// - Throws: wrong use, naming the option.
@@ -38,13 +40,18 @@ struct LimitsReader {
     limits.drainTimeout = try seconds("--shutdown-timeout", options.shutdownTimeout)
     limits.holdTimeout = try seconds("--hold", discovery.hold, mayBeZero: true)
     limits.heldMax = try number("--hold-max", discovery.holdMax, 1...1_000_000)
-    limits.connectionsMax = try connectionsMax(workers: workers)
+    if let backlog = options.backlog {
+      limits.backlog = Int32(clamping: try number("--backlog", backlog, 1...Int(Int32.max)))
+    }
+    if !hasAdmin { limits.reservedConnections = 0 }
+    limits.connectionsMax = try connectionsMax(
+      workers: workers, reserved: limits.reservedConnections)
     return limits
   }
 
-  private func connectionsMax(workers: Int) throws(StartupError) -> Int {
+  private func connectionsMax(workers: Int, reserved: Int) throws(StartupError) -> Int {
     // A worker has a poller and a wakeup of its own.
-    let needed = Self.descriptorsReserved + listeners + 2 * workers
+    let needed = Self.descriptorsReserved + listeners + 2 * workers + reserved
     let allowed = DescriptorLimit.raise()
     let possible = allowed - needed
     guard possible >= 1 else {

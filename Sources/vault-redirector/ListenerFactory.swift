@@ -32,10 +32,10 @@ struct ListenerFactory {
     }
     if let address = configuration.adminAddress {
       let socket = try bind(address, dualStack: false, option: "--admin")
-      let (metrics, version) = (self.metrics, Version.number)
+      let (metrics, version, health) = (self.metrics, Version.number, redirectResponder())
       listeners.append(
-        Listener(name: "admin", socket: socket, security: .plain) {
-          AdminResponder(metrics: metrics, version: version)
+        Listener(name: "admin", socket: socket, security: .plain, mayUseReserve: true) {
+          AdminResponder(metrics: metrics, health: health(), version: version)
         })
     }
     for listener in listeners { report(listener) }
@@ -43,6 +43,13 @@ struct ListenerFactory {
   }
 
   private func publicListener(_ socket: ListeningSocket) -> Listener {
+    Listener(
+      name: "public", socket: socket, security: tls.map { .tls($0) } ?? .plain,
+      proxyProtocol: configuration.proxyProtocol, makeResponder: redirectResponder())
+  }
+
+  /// What makes a responder for each worker.
+  private func redirectResponder() -> @Sendable () -> RedirectResponder {
     let log = self.log
     let settings = RedirectSettings(
       version: Version.number, sourceURL: Version.sourceURL,
@@ -52,12 +59,7 @@ struct ListenerFactory {
           "request refused: its Host is the active node itself, a redirect would be a loop",
           metadata: ["node": "\(node.name)", "target": "\(node.target.origin)"])
       })
-    return Listener(
-      name: "public", socket: socket, security: tls.map { .tls($0) } ?? .plain,
-      proxyProtocol: configuration.proxyProtocol
-    ) { [cell] in
-      RedirectResponder(cell: cell, settings: settings, time: .system)
-    }
+    return { [cell] in RedirectResponder(cell: cell, settings: settings, time: .system) }
   }
 
   /// The default is one socket for both families, or for IPv4 alone on a host without IPv6.

@@ -283,7 +283,13 @@ struct LimitOptions: ParsableArguments {
   var maxConnections: Int?
 
   @Option(
-    help: ArgumentHelp("Connections at once from one address; 0: no limit.", valueName: "number"))
+    help: ArgumentHelp(
+      "Connections not accepted yet (default: the kernel's maximum).", valueName: "number"))
+  var backlog: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "Connections at once from one IPv4 address or IPv6 /64; 0: no limit.", valueName: "number"))
   var maxConnectionsPerIp = 0
 
   @Option(help: ArgumentHelp("Requests on one connection; 0: no limit.", valueName: "number"))

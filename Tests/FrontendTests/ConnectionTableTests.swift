@@ -6,13 +6,18 @@ import Testing
 @testable import Frontend
 
 struct ConnectionTableTests {
-  private func connection(_ place: (slot: Int, token: UInt64)) throws -> Connection {
+  private func connection(
+    _ reserved: (slot: Int, token: UInt64), place: Admission.Place = .common
+  ) throws -> Connection {
     let descriptor = FileDescriptor(owning: try #require(Int32?(dup(0))))
-    let now = MonotonicTime.now()
+    let pool = BufferPool(faults: Faults())
     return Connection(
-      slot: place.slot, token: place.token, id: 1, listenerIndex: 0,
-      peer: SocketAddress(ipv4: 0x7F00_0001, port: 1), socket: StreamSocket(descriptor: descriptor),
-      phase: .readingHead, limits: MessageLimits(), now: now)
+      slot: reserved.slot, token: reserved.token, id: 1, listenerIndex: 0,
+      peer: SocketAddress(ipv4: 0x7F00_0001, port: 1), place: place,
+      transport: Transport(
+        socket: StreamSocket(descriptor: descriptor), pool: pool, unsentBytesMax: 10),
+      receive: ByteBuffer(pool: pool, bytesMax: 10), phase: .readingHead(.due),
+      limits: MessageLimits(), now: .now())
   }
 
   @Test func anEventForAConnectionThatIsGoneFindsNobody() throws {
@@ -20,7 +25,8 @@ struct ConnectionTableTests {
     let first = try connection(table.reserve())
     table.insert(first)
     #expect(table.find(token: first.token) === first)
-    table.remove(first)
+    let (isRemoved, isRemovedAgain) = (table.remove(first), table.remove(first))
+    #expect(isRemoved && !isRemovedAgain)
     #expect(table.find(token: first.token) == nil)
     let second = try connection(table.reserve())
     table.insert(second)
@@ -30,16 +36,49 @@ struct ConnectionTableTests {
     #expect(table.find(slot: 99) == nil)
   }
 
-  @Test func onlyIdleConnectionsMakeRoom() throws {
+  @Test func theLongestIdleMakesRoomFirst() throws {
     var table = ConnectionTable()
-    let fresh = try connection(table.reserve())
-    table.insert(fresh)
-    #expect(table.nextIdle() == nil)
-    let idle = try connection(table.reserve())
-    idle.requests = 1
-    table.insert(idle)
-    #expect(table.nextIdle() === idle)
-    #expect(table.count == 2 && table.all.count == 2)
+    #expect(table.longestIdle(in: nil) == nil)
+    let all = try (0..<4).map { number in
+      let connection = try connection(table.reserve(), place: number == 0 ? .reserved : .common)
+      table.insert(connection)
+      return connection
+    }
+    #expect(table.longestIdle(in: nil) == nil)
+    for connection in all { table.move(connection, to: .idle) }
+    #expect(table.longestIdle(in: nil) === all[0])
+    #expect(table.longestIdle(in: .common) === all[1])
+    table.move(all[1], to: .held)
+    table.move(all[2], to: nil)
+    #expect(table.longestIdle(in: .common) === all[3])
+    table.move(all[2], to: .idle)
+    #expect(table.longestIdle(in: .common) === all[3])
+    _ = table.remove(all[3])
+    #expect(table.longestIdle(in: .common) === all[2])
+    #expect(table.all(.held).map(\.slot) == [1] && table.count(.idle) == 2)
+    #expect(table.count == 3 && table.all.count == 3)
+  }
+}
+
+struct SlotListsTests {
+  /// Against a model that is plainly right, through moves at random.
+  @Test func theListsAreWhatWasDoneToThem() {
+    var lists = SlotLists()
+    lists.grow(to: 20)
+    var model: [SlotLists.List: [Int]] = [.idle: [], .held: []]
+    var generator = SystemRandomNumberGenerator()
+    for _ in 0..<5000 {
+      let slot = Int.random(in: 0..<20, using: &generator)
+      let list = [SlotLists.List.idle, .held, nil].randomElement(using: &generator) ?? nil
+      lists.move(slot, to: list)
+      for key in model.keys { model[key]?.removeAll { $0 == slot } }
+      if let list { model[list]?.append(slot) }
+      #expect(lists.list(of: slot) == list)
+      for (key, slots) in model {
+        #expect(lists.all(key) == slots && lists.count(key) == slots.count)
+        #expect(lists.oldest(key) == slots.first)
+      }
+    }
   }
 }
 

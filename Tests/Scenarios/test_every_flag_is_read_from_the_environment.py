@@ -35,7 +35,7 @@ VALUES = {
     "ticket-key-file": ("{tickets}", "/missing"), "client-ca": ("{ca}", "/missing"),
     "client-verify": ("optional", "maybe"), "client-depth": ("2", "-1"),
     "client-crl": (None, "/missing"), "check-config": (None, "maybe"),
-    "max-connections": ("10", "0"), "max-connections-per-ip": ("5", "-1"),
+    "max-connections": ("10", "0"), "backlog": ("5", "0"), "max-connections-per-ip": ("5", "-1"),
     "max-requests-per-connection": ("7", "-1"), "max-request-line": ("4096", "1"),
     "max-head": ("8192", "1"), "max-fields": ("50", "0"), "max-body": ("0", "-1"),
     "body-timeout": ("1", "0"), "head-timeout": ("1.5", "0"), "handshake-timeout": ("1", "0"),

@@ -53,7 +53,7 @@ struct SocketTests {
     #expect(unsafe write(client.number, text, 5) == 5)
     try Self.waitReadable(server.number)
 
-    let block = OutboundBuffer(capacity: 64)
+    let block = ByteBuffer(pool: BufferPool(faults: Faults()), bytesMax: 1024)
     #expect(block.withFreeSpace(atLeast: 64) { server.peek(into: &$0) } == .bytes(5))
     block.removeAll()
     #expect(server.discard(2) == .bytes(2))

@@ -17,9 +17,10 @@ final class LoopbackServer {
     var clientSubject: String?
     /// Whether bytes of a record were left after a read that did not take them all.
     var hadPendingBytes = false
-    var peerSentCloseNotify = false
     /// How often a step had to wait, so that a test can show that it did.
     var waits = 0
+    /// How often a step yielded, its budget being spent.
+    var yields = 0
     var sent = 0
 
     var failure: TLSFailure? {
@@ -29,7 +30,13 @@ final class LoopbackServer {
 
   private let listener: Int32
   let port: UInt16
-  private let output = OutboundBuffer(capacity: 4096)
+  private let pool = BufferPool(faults: Faults())
+  private lazy var output = ByteBuffer(pool: pool, bytesMax: outputBytesMax)
+
+  /// The most that may be unsent.
+  var outputBytesMax = 1 << 20
+  /// What a session may read from its socket before it yields.
+  var turnBytes = 1 << 20
 
   /// When set, another connection is served between an answer and the next read, and closed when
   /// that has to wait.
@@ -99,20 +106,26 @@ final class LoopbackServer {
     _ context: TLSContext, _ descriptor: Int32, _ response: [UInt8]
   ) throws -> Outcome {
     let dribble = dribbles ? try Dribble(from: descriptor) : nil
-    var session = try TLSSession(
-      context: context, descriptor: dribble?.input ?? descriptor, output: output)
+    let wire = TLSWire(descriptor: dribble?.input ?? descriptor, output: output)
+    wire.beginTurn(bytes: turnBytes)
+    var session = try TLSSession(context: context, wire: wire)
     var outcome = Outcome()
     repeat {
       if outcome.waits > 0 {
         try wait(for: descriptor)
         dribble?.handOn()
+        wire.beginTurn(bytes: turnBytes)
       }
       outcome.handshake = session.handshake()
+      while outcome.handshake == .budgetSpent {
+        outcome.yields += 1
+        wire.beginTurn(bytes: turnBytes)
+        outcome.handshake = session.handshake()
+      }
       try flush(to: descriptor, &outcome)
       outcome.waits += 1
     } while outcome.handshake == .wantsRead
     guard case .done = outcome.handshake else { return outcome }
-    precondition(session.isHandshakeDone)
     outcome.version = session.protocolVersion
     outcome.isResumed = session.isResumed
     outcome.clientSubject = session.clientSubject
@@ -138,9 +151,12 @@ final class LoopbackServer {
         if let held = intruderDescriptor.take() { close(held) }
         try wait(for: descriptor)
         dribble?.handOn()
+        wire.beginTurn(bytes: turnBytes)
+      case .budgetSpent:
+        outcome.yields += 1
+        wire.beginTurn(bytes: turnBytes)
       case .closed, .failed:
         outcome.end = progress
-        outcome.peerSentCloseNotify = session.peerSentCloseNotify
         return outcome
       }
     }
