@@ -19,7 +19,6 @@ final class Acceptor {
     case stopped
   }
 
-  private unowned let worker: Worker
   /// One for each listener.
   private var modes: [Mode]
   private var pausedCount = 0
@@ -28,9 +27,8 @@ final class Acceptor {
   private var hasAsked = false
   private var scarcityLog = LogLimiter()
 
-  init(_ worker: Worker) {
-    self.worker = worker
-    modes = worker.listeners.map { _ in .stopped }
+  init(listeners: Int) {
+    modes = Array(repeating: .stopped, count: listeners)
   }
 
   /// The listener that an event is for; nil where it is for a connection.
@@ -40,22 +38,22 @@ final class Acceptor {
   }
 
   /// Begins to watch the listeners.
-  func start() throws(SystemError) {
-    for index in modes.indices { try start(index) }
+  func start(_ worker: Worker) throws(SystemError) {
+    for index in modes.indices { try start(index, worker) }
   }
 
-  private func start(_ index: Int) throws(SystemError) {
+  private func start(_ index: Int, _ worker: Worker) throws(SystemError) {
     let socket = worker.listeners[index].socket
     try worker.watch(socket.number, [.read, .exclusive], token: Self.tokenMark | UInt64(index))
     enter(.watching, index)
   }
 
   /// Watches no listener any more, for good.
-  func stop() {
-    for index in modes.indices { leave(index, for: .stopped) }
+  func stop(_ worker: Worker) {
+    for index in modes.indices { leave(index, for: .stopped, worker) }
   }
 
-  private func leave(_ index: Int, for mode: Mode) {
+  private func leave(_ index: Int, for mode: Mode, _ worker: Worker) {
     if case .watching = modes[index] { worker.unwatch(worker.listeners[index].socket.number) }
     enter(mode, index)
   }
@@ -69,15 +67,17 @@ final class Acceptor {
   // MARK: Accepting
 
   /// Takes up to `budget` connections from a listener; the poller tells again of what is left.
-  func accept(_ index: Int, budget: Int) {
+  func accept(_ index: Int, budget: Int, on worker: Worker) {
     let listener = worker.listeners[index]
     for _ in 0..<budget {
       guard case .watching = modes[index] else { return }
-      guard let place = takePlace(listener) else { return pauseAccepting(index) }
+      guard let place = takePlace(listener, worker) else {
+        return pauseAccepting(index, worker)
+      }
       switch listener.socket.accept() {
       case .connection(let socket, let peer):
         pause = Self.firstPause
-        if hasAsked { withdrawRequest() }
+        if hasAsked { withdrawRequest(worker) }
         worker.open(socket, peer: peer, listenerIndex: index, place: place)
       case .aborted:
         worker.admission.giveBack(place)
@@ -86,15 +86,15 @@ final class Acceptor {
         return
       case .scarce(let error):
         worker.admission.giveBack(place)
-        reportScarcity(error)
+        reportScarcity(error, worker)
         // Each idle connection that goes frees the descriptor that the next accept needs.
-        if !worker.reclaimIdle(in: nil) { return pauseAccepting(index) }
+        if !worker.reclaimIdle(in: nil) { return pauseAccepting(index, worker) }
       }
     }
   }
 
   /// A place for one more connection, if need be that of an idle one.
-  private func takePlace(_ listener: Listener) -> Admission.Place? {
+  private func takePlace(_ listener: Listener, _ worker: Worker) -> Admission.Place? {
     let admission = worker.admission
     if let place = admission.takePlace(mayUseReserve: listener.mayUseReserve) { return place }
     worker.control.counters.add(FrontendCounter.limitReached)
@@ -102,16 +102,16 @@ final class Acceptor {
     return admission.takePlace(mayUseReserve: listener.mayUseReserve)
   }
 
-  private func pauseAccepting(_ index: Int) {
+  private func pauseAccepting(_ index: Int, _ worker: Worker) {
     hasAsked = true
     worker.admission.askForRoom()
-    leave(index, for: .paused(until: worker.now + pause))
+    leave(index, for: .paused(until: worker.now + pause), worker)
     pause = min(pause * 2, Self.lastPause)
     worker.control.counters.add(FrontendCounter.acceptPauses)
   }
 
   /// There is room; a request that nobody could meet must not cost an idle connection later.
-  private func withdrawRequest() {
+  private func withdrawRequest(_ worker: Worker) {
     hasAsked = false
     _ = worker.admission.takeRoomRequest()
   }
@@ -119,7 +119,7 @@ final class Acceptor {
   // MARK: Pauses
 
   /// A connection ended: there is room again.
-  func connectionClosed() {
+  func connectionClosed(_ worker: Worker) {
     guard pausedCount > 0 else { return }
     for index in modes.indices {
       if case .paused = modes[index] { modes[index] = .paused(until: worker.now) }
@@ -127,12 +127,12 @@ final class Acceptor {
   }
 
   /// Ends the pauses that are over.
-  func retry() {
+  func retry(_ worker: Worker) {
     guard pausedCount > 0 else { return }
     for index in modes.indices {
       guard case .paused(let time) = modes[index], time <= worker.now else { continue }
       do {
-        try start(index)
+        try start(index, worker)
       } catch {
         worker.log.error("a listener cannot be watched", metadata: ["reason": "\(error)"])
         modes[index] = .paused(until: worker.now + Self.lastPause)
@@ -141,16 +141,16 @@ final class Acceptor {
   }
 
   /// How long the worker may sleep before `retry` is due; -1 for ever.
-  func retryMilliseconds() -> Int32 {
+  func retryMilliseconds(now: MonotonicTime) -> Int32 {
     guard pausedCount > 0 else { return -1 }
     let times = modes.compactMap { mode in
       if case .paused(let time) = mode { time } else { nil }
     }
     guard let next = times.min() else { return -1 }
-    return Int32(clamping: max(0, (next - worker.now).wholeNanoseconds / 1_000_000 + 1))
+    return Int32(clamping: max(0, (next - now).wholeNanoseconds / 1_000_000 + 1))
   }
 
-  private func reportScarcity(_ error: SystemError) {
+  private func reportScarcity(_ error: SystemError, _ worker: Worker) {
     worker.control.counters.add(FrontendCounter.acceptScarce)
     guard let suppressed = scarcityLog.permit(worker.now) else { return }
     worker.log.warning(

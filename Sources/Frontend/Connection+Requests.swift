@@ -50,15 +50,9 @@ extension Connection {
   private func answer(
     _ head: RequestHead, heldSince: MonotonicTime?, mayHold: Bool, _ worker: Worker
   ) {
-    let limits = worker.limits
-    let isLast =
-      (worker.isDraining && !hasMore(behind: head))
-      || (limits.requestsPerConnectionMax > 0 && requests + 1 >= limits.requestsPerConnectionMax)
-    let exceedsDiscard =
-      if case .length(let bytes) = head.framing { bytes > limits.discardBytesMax } else { false }
-    // After a final answer to `Expect: 100-continue` nobody can tell a body from a next request (RFC 9110 §10.1.1).
-    let keepsAlive = head.keepsAlive && !isLast && !exceedsDiscard && !head.expectsContinue
-    let hasHold = limits.holdTimeout > .zero && (heldSince != nil || worker.admission.hasHoldLeft)
+    let keepsAlive = mayKeepAlive(head, worker)
+    let hasHold =
+      worker.limits.holdTimeout > .zero && (heldSince != nil || worker.admission.hasHoldLeft)
     let context = ResponseContext(
       keepsAlive: keepsAlive, date: worker.date, mayHold: mayHold && hasHold)
 
@@ -87,17 +81,30 @@ extension Connection {
           logAccess(head, bytes, status: status, since: start, responder, worker)
         }
       }
-      takeFromBuffer(head, limits)
+      takeFromBuffer(head, worker)
       finishAnswer(keepsAlive: keepsAlive, worker)
     }
   }
 
+  /// Whether another request may follow on this connection.
+  private func mayKeepAlive(_ head: RequestHead, _ worker: Worker) -> Bool {
+    // After a final answer to `Expect: 100-continue` nobody can tell a body from a next request (RFC 9110 §10.1.1).
+    guard head.keepsAlive, !head.expectsContinue else { return false }
+    if worker.isDraining, !hasMore(behind: head) { return false }
+    let requestsMax = worker.limits.requestsPerConnectionMax
+    if requestsMax > 0, requests + 1 >= requestsMax { return false }
+    if case .length(let bytes) = head.framing { return bytes <= worker.limits.discardBytesMax }
+    return true
+  }
+
   /// Drops the head that was answered, and what came of its body together with it: often all of it.
-  private func takeFromBuffer(_ head: RequestHead, _ limits: FrontendLimits) {
+  private func takeFromBuffer(_ head: RequestHead, _ worker: Worker) {
     receive.consume(head.headBytes)
     parser.reset()
-    body = BodyDiscard(head.framing, limits: limits)
-    if body.isFinished || receive.isEmpty { return }
+    // Without a body `body` is as the last request left it: finished.
+    if case .none = head.framing { return }
+    body = BodyDiscard(head.framing, limits: worker.limits)
+    if receive.isEmpty { return }
     switch receive.withBytes({ body.discard($0) }) {
     case .needsMore(let used), .finished(let used): receive.consume(used)
     // Left as it is: `discardBody` finds it again, once the answer is out.

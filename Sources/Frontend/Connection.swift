@@ -36,7 +36,7 @@ final class Connection {
   /// The place it takes up among all connections.
   let place: Admission.Place
 
-  var transport: Transport
+  let transport: Transport
   private(set) var phase: ConnectionPhase
   /// What the phase's deadline counts from.
   private(set) var since: MonotonicTime
@@ -60,7 +60,7 @@ final class Connection {
   /// - Parameter place: is given back by `close`.
   init(
     slot: Int, token: UInt64, id: UInt64, listenerIndex: Int, peer: SocketAddress,
-    place: Admission.Place, transport: consuming Transport, receive: ByteBuffer,
+    place: Admission.Place, transport: Transport, receive: ByteBuffer,
     phase: ConnectionPhase, limits: MessageLimits, now: MonotonicTime
   ) {
     self.slot = slot

@@ -1,14 +1,14 @@
 /// The connections of one worker, by slot. A slot is used again, its generation tells its connections apart, so that an event
 /// for a connection that is gone finds nobody.
-struct ConnectionTable {
+final class ConnectionTable {
   private var connections: [Connection?] = []
   private var generations: [UInt32] = []
   private var freeSlots: [Int] = []
-  private var lists = SlotLists()
+  private let lists = SlotLists()
   private(set) var count = 0
 
   /// A free slot and the token that a connection there is to be registered with.
-  mutating func reserve() -> (slot: Int, token: UInt64) {
+  func reserve() -> (slot: Int, token: UInt64) {
     let slot: Int
     if let free = freeSlots.popLast() {
       slot = free
@@ -22,13 +22,13 @@ struct ConnectionTable {
   }
 
   /// Puts a connection into the slot reserved for it.
-  mutating func insert(_ connection: Connection) {
+  func insert(_ connection: Connection) {
     connections[connection.slot] = connection
     count += 1
   }
 
   /// Takes a connection out; its slot's next one has another token. False where it is not in here.
-  mutating func remove(_ connection: Connection) -> Bool {
+  func remove(_ connection: Connection) -> Bool {
     guard connections[connection.slot] === connection else { return false }
     lists.move(connection.slot, to: nil)
     connections[connection.slot] = nil
@@ -56,7 +56,7 @@ struct ConnectionTable {
   // MARK: Lists
 
   /// Puts a connection at the young end of a list, or in none.
-  mutating func move(_ connection: Connection, to list: SlotLists.List?) {
+  func move(_ connection: Connection, to list: SlotLists.List?) {
     lists.move(connection.slot, to: list)
   }
 

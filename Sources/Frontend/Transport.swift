@@ -7,7 +7,10 @@ import TLS
 /// Whatever is written (an answer, an alert, tickets, close_notify) gathers in `unsent`, which belongs to this connection, and
 /// leaves in one `send`. An answer over TLS is rendered in memory lent for the length of one call, and sealed before that
 /// ends: there is no clear text that could wait anywhere.
-struct Transport: ~Copyable {
+///
+/// A class, since every request looks here a dozen times, and each look at a structure within a class would be a call into the
+/// runtime.
+final class Transport {
   private let socket: StreamSocket
   private let unsent: ByteBuffer
   private let pool: BufferPool
@@ -35,13 +38,13 @@ struct Transport: ~Copyable {
 
   /// The poller has said so; or it may be, and one look more costs little.
   @inline(__always)
-  mutating func becomeReadable() {
+  func becomeReadable() {
     isReadable = true
   }
 
   /// Begins a turn: so much may be read until the next one.
   @inline(__always)
-  mutating func beginTurn(_ limits: FrontendLimits) {
+  func beginTurn(_ limits: FrontendLimits) {
     bytesLeft = limits.turnBytesMax
     readsLeft = limits.turnReadsMax
     wire?.beginTurn(bytes: limits.turnBytesMax)
@@ -60,7 +63,7 @@ struct Transport: ~Copyable {
 
   /// Reads once, decrypted, into `receive`.
   @inline(__always)
-  mutating func read(into receive: ByteBuffer) -> ReadResult {
+  func read(into receive: ByteBuffer) -> ReadResult {
     guard isReadable else { return .wouldBlock }
     guard readsLeft > 0, bytesLeft > 0 else { return .budgetSpent }
     readsLeft -= 1
@@ -74,7 +77,7 @@ struct Transport: ~Copyable {
   }
 
   @inline(__always)
-  private mutating func receivePlain(into output: inout OutputSpan<UInt8>) -> ReadResult {
+  private func receivePlain(into output: inout OutputSpan<UInt8>) -> ReadResult {
     let result = socket.receive(into: &output)
     isReadable = output.isFull
     switch result {
@@ -88,7 +91,7 @@ struct Transport: ~Copyable {
   }
 
   @inline(__always)
-  private mutating func receiveSealed(into output: inout OutputSpan<UInt8>) -> ReadResult {
+  private func receiveSealed(into output: inout OutputSpan<UInt8>) -> ReadResult {
     isReadable = false
     switch session?.read(into: &output) {
     case .done:
@@ -104,7 +107,7 @@ struct Transport: ~Copyable {
   }
 
   /// Drops what has come, without a look at it.
-  mutating func discard() -> ReadResult {
+  func discard() -> ReadResult {
     guard isReadable else { return .wouldBlock }
     guard readsLeft > 0, bytesLeft > 0 else { return .budgetSpent }
     readsLeft -= 1
@@ -124,7 +127,7 @@ struct Transport: ~Copyable {
   /// takes exactly its bytes once it is.
   ///
   /// - Returns: what the parser says; nil where `result` says why there is nothing to parse.
-  mutating func readProxyHeader(
+  func readProxyHeader(
     _ parser: ProxyHeaderParser
   ) -> (result: ReadResult, header: ProxyParseResult?) {
     guard isReadable else { return (.wouldBlock, nil) }
@@ -154,7 +157,7 @@ struct Transport: ~Copyable {
   }
 
   /// Wakes us when more is there than what was peeked at: level-triggered polling would spin on a part of a header.
-  private mutating func setLowWater(_ bytes: Int) {
+  private func setLowWater(_ bytes: Int) {
     guard bytes != lowWater else { return }
     lowWater = bytes
     // Where the option cannot be set, the deadline still bounds the wait.
@@ -168,7 +171,7 @@ struct Transport: ~Copyable {
   /// - Parameter bytes: what `body` writes at the most.
   /// - Returns: nil where nothing was taken: more is unsent than the peer may have us keep.
   @inline(__always)
-  mutating func write<Result>(
+  func write<Result>(
     atLeast bytes: Int, _ body: (inout OutputSpan<UInt8>) -> Result
   ) -> Result? {
     guard session != nil else {
@@ -193,7 +196,7 @@ struct Transport: ~Copyable {
     return false
   }
 
-  private mutating func seal(_ bytes: Span<UInt8>) -> Bool {
+  private func seal(_ bytes: Span<UInt8>) -> Bool {
     switch session?.write(bytes) {
     case .done: true
     default: false
@@ -219,7 +222,7 @@ struct Transport: ~Copyable {
   }
 
   /// Gathers close_notify behind all that is to be sent; nothing may be written after it.
-  mutating func sayGoodbye() {
+  func sayGoodbye() {
     session?.closeNotify()
   }
 
@@ -239,7 +242,7 @@ extension Transport {
   /// Puts TLS on the socket.
   ///
   /// - Throws: where OpenSSL has no memory left.
-  mutating func beginSession(_ context: TLSContext) throws(TLSError) {
+  func beginSession(_ context: TLSContext) throws(TLSError) {
     let wire = TLSWire(descriptor: socket.number, output: unsent)
     wire.beginTurn(bytes: bytesLeft)
     session = try TLSSession(context: context, wire: wire)
@@ -249,7 +252,7 @@ extension Transport {
   var hasSession: Bool { wire != nil }
 
   /// Takes the handshake as far as it goes.
-  mutating func handshake() -> TLSProgress {
+  func handshake() -> TLSProgress {
     guard isReadable else { return .wantsRead }
     isReadable = false
     let progress = session?.handshake() ?? .wantsRead
@@ -263,28 +266,28 @@ extension Transport {
   }
 
   /// The client speaks no TLS: what follows goes in clear text, and what was gathered goes nowhere.
-  mutating func fallBackToPlain() {
+  func fallBackToPlain() {
     session = nil
     wire = nil
     unsent.removeAll()
   }
 
   /// Gives the session's record buffers back, some 33 KiB, until its next read or write.
-  mutating func coolDown() {
+  func coolDown() {
     session?.releaseBuffers()
   }
 
   /// Nil in clear text.
   var tlsVersion: TLSVersion? {
-    mutating get { session?.protocolVersion }
+    session?.protocolVersion
   }
 
   var isResumed: Bool {
-    mutating get { session?.isResumed ?? false }
+    session?.isResumed ?? false
   }
 
   /// The subject of the client's certificate; nil where it showed none.
   var clientSubject: String? {
-    mutating get { session?.clientSubject }
+    session?.clientSubject
   }
 }

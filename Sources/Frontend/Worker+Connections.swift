@@ -69,6 +69,7 @@ extension Worker {
     _ connection: Connection, from old: SlotLists.List?, to new: SlotLists.List?
   ) {
     connections.move(connection, to: new)
+    if old != .held && new != .held { return }
     if old == .held { admission.giveBackHold() }
     if new == .held { control.counters.add(FrontendCounter.heldTotal) }
     control.counters.set(FrontendCounter.held, to: UInt64(connections.count(.held)))
@@ -85,7 +86,7 @@ extension Worker {
     control.counters.set(FrontendCounter.active, to: UInt64(connections.count))
     control.counters.add(FrontendCounter.closed + reason.rawValue)
     logClose(connection, reason)
-    acceptor.connectionClosed()
+    acceptor.connectionClosed(self)
   }
 
   /// Closes the connection that has been idle for longest, to make room; false where none is idle.
@@ -100,7 +101,7 @@ extension Worker {
   /// Another worker has a connection to take and none that is idle: one of ours goes, and who comes first takes the place.
   func makeRoomForOthers() {
     guard reclaimIdle(in: .common) else { return admission.returnRoomRequest() }
-    for index in listeners.indices { acceptor.accept(index, budget: 1) }
+    for index in listeners.indices { acceptor.accept(index, budget: 1, on: self) }
   }
 
   /// The connection goes on after everybody else had a turn.

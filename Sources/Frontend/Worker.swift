@@ -25,11 +25,11 @@ final class Worker {
   private(set) var date: HTTPDate
   private var dateSeconds: Int64
   private(set) var isDraining = false
-  var connections = ConnectionTable()
+  let connections = ConnectionTable()
 
   var poller: Poller
   var warm = WarmSessions()
-  lazy var acceptor = Acceptor(self)
+  let acceptor: Acceptor
   var contexts: [ContextCache]
   /// Where each listener's connections are counted.
   let acceptedPlaces: [Int]
@@ -56,6 +56,7 @@ final class Worker {
     responders = configuration.listeners.map { $0.makeResponder() }
     contexts = configuration.listeners.map { ContextCache($0.security) }
     acceptedPlaces = FrontendCounter.acceptedPlaces(configuration.listeners.map(\.name))
+    acceptor = Acceptor(listeners: configuration.listeners.count)
     self.state = state
     self.admission = admission
     self.control = control
@@ -70,7 +71,7 @@ final class Worker {
 
   /// Begins to accept connections.
   func start() throws(SystemError) {
-    try acceptor.start()
+    try acceptor.start(self)
   }
 
   // MARK: The loop
@@ -94,18 +95,18 @@ final class Worker {
     let count = try poller.wait(milliseconds: milliseconds)
     now = clock.now()
     updateDate()
-    let left = queue
-    queue.removeAll(keepingCapacity: true)
+    var left: [UInt64] = []
+    if !queue.isEmpty { swap(&left, &queue) }
     for index in 0..<count { handle(poller.event(index)) }
     for token in left { goOn(token) }
     expireDeadlines()
-    acceptor.retry()
+    acceptor.retry(self)
   }
 
   private var waitMilliseconds: Int32 {
     if !queue.isEmpty { return 0 }
     let sleep = deadlines.sleepMilliseconds(now: now)
-    let retry = acceptor.retryMilliseconds()
+    let retry = acceptor.retryMilliseconds(now: now)
     if sleep < 0 { return retry }
     return retry < 0 ? sleep : min(sleep, retry)
   }
@@ -115,7 +116,7 @@ final class Worker {
       control.wakeup.clear()
       handleWakeup()
     } else if let index = Acceptor.listenerIndex(of: event.token) {
-      acceptor.accept(index, budget: limits.acceptBudget)
+      acceptor.accept(index, budget: limits.acceptBudget, on: self)
     } else if let connection = connections.find(token: event.token) {
       handle(event, connection)
     }
@@ -179,10 +180,10 @@ final class Worker {
     guard !isDraining else { return }
     // Those who waited when the drain began, and nobody who comes meanwhile, or it would never end.
     for (index, listener) in listeners.enumerated() {
-      acceptor.accept(index, budget: listener.socket.connectionsWaiting)
+      acceptor.accept(index, budget: listener.socket.connectionsWaiting, on: self)
     }
     isDraining = true
-    acceptor.stop()
+    acceptor.stop(self)
     state.stoppedAccepting(listeners)
     for connection in connections.all {
       // A request may have come since the last event: one more look, and then the idle ones go.

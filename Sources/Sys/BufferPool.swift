@@ -11,27 +11,34 @@ package final class BufferPool {
 
   /// Told of what must not happen to a buffer.
   package let faults: Faults
-  /// Blocks that buffers have now: each of these has bytes in it.
-  package private(set) var blocksLent = 0
-  // Each is owned by this object alone while it is here: allocated in `take`, freed in `give` or `deinit`.
-  private var kept: [UnsafeMutablePointer<UInt8>] = unsafe []
+  // Room for `keptMax` pointers, of which the first `keptCount` are initialized; memory of its own, since a look at an array
+  // within a class is a call into the runtime. Each block is owned by this object alone while it is here: allocated
+  // in `take`, freed in `give` or `deinit`.
+  private let kept: UnsafeMutablePointer<UnsafeMutablePointer<UInt8>>
+  private var keptCount = 0
+  private var lentCount = 0
 
   /// - Parameter faults: told of what must not happen to a buffer.
   package init(faults: Faults) {
     self.faults = faults
-    unsafe kept.reserveCapacity(Self.keptMax)
+    unsafe kept = .allocate(capacity: Self.keptMax)
   }
 
   deinit {
-    while let block = unsafe kept.popLast() { unsafe block.deallocate() }
+    for index in 0..<keptCount { unsafe kept[index].deallocate() }
+    unsafe kept.deallocate()
   }
+
+  /// Blocks that buffers have now: each of these has bytes in it.
+  package var blocksLent: Int { lentCount }
 
   /// Lends a block of `blockBytes` zeroes, for `give` to take back.
   @inline(__always)
   func take() -> UnsafeMutablePointer<UInt8> {
-    blocksLent += 1
-    if let block = unsafe kept.popLast() { return unsafe block }
-    return unsafe Self.makeBlock()
+    lentCount += 1
+    if keptCount == 0 { return unsafe Self.makeBlock() }
+    keptCount -= 1
+    return unsafe kept[keptCount]
   }
 
   @inline(never)
@@ -44,11 +51,12 @@ package final class BufferPool {
   /// Takes a block back, of which nobody has a pointer any more and only the first `used` bytes were written.
   @inline(__always)
   func give(_ block: UnsafeMutablePointer<UInt8>, used: Int) {
-    blocksLent -= 1
+    lentCount -= 1
     // The block has `blockBytes` bytes, and `used` is never more.
     unsafe block.update(repeating: 0, count: used)
-    if unsafe kept.count < Self.keptMax {
-      unsafe kept.append(block)
+    if keptCount < Self.keptMax {
+      unsafe (kept + keptCount).initialize(to: block)
+      keptCount += 1
     } else {
       unsafe block.deallocate()
     }
@@ -86,9 +94,9 @@ package final class BufferPool {
 
   /// Every block in here holds zeroes and nothing else: for a simulation that looks after each step.
   package var isClean: Bool {
-    unsafe kept.allSatisfy { block in
+    (0..<keptCount).allSatisfy { index in
       // Each block has `blockBytes` initialized bytes.
-      unsafe UnsafeBufferPointer(start: block, count: Self.blockBytes).allSatisfy { $0 == 0 }
+      unsafe UnsafeBufferPointer(start: kept[index], count: Self.blockBytes).allSatisfy { $0 == 0 }
     }
   }
 }

@@ -6,7 +6,7 @@
 /// simulation (`SIMULATOR`) a report traps, so that the cause is found where it is.
 package final class Faults {
   /// The first fault that was reported and not taken.
-  package private(set) var first: StaticString?
+  private var first: StaticString?
 
   package init() {}
 

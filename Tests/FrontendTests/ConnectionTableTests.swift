@@ -21,7 +21,7 @@ struct ConnectionTableTests {
   }
 
   @Test func anEventForAConnectionThatIsGoneFindsNobody() throws {
-    var table = ConnectionTable()
+    let table = ConnectionTable()
     let first = try connection(table.reserve())
     table.insert(first)
     #expect(table.find(token: first.token) === first)
@@ -37,7 +37,7 @@ struct ConnectionTableTests {
   }
 
   @Test func theLongestIdleMakesRoomFirst() throws {
-    var table = ConnectionTable()
+    let table = ConnectionTable()
     #expect(table.longestIdle(in: nil) == nil)
     let all = try (0..<4).map { number in
       let connection = try connection(table.reserve(), place: number == 0 ? .reserved : .common)
@@ -63,7 +63,7 @@ struct ConnectionTableTests {
 struct SlotListsTests {
   /// Against a model that is plainly right, through moves at random.
   @Test func theListsAreWhatWasDoneToThem() {
-    var lists = SlotLists()
+    let lists = SlotLists()
     lists.grow(to: 20)
     var model: [SlotLists.List: [Int]] = [.idle: [], .held: []]
     var generator = SystemRandomNumberGenerator()
