@@ -169,18 +169,20 @@ final class Transport {
   /// Lets `body` write, encrypted before it is kept; `send` sends it.
   ///
   /// - Parameter bytes: what `body` writes at the most.
-  /// - Returns: nil where nothing was taken: more is unsent than the peer may have us keep.
+  /// - Returns: nil where the connection has to be closed, and nothing is left to be sent: more would be unsent than the
+  ///   peer may have us keep.
   @inline(__always)
   func write<Result>(
     atLeast bytes: Int, _ body: (inout OutputSpan<UInt8>) -> Result
   ) -> Result? {
     guard session != nil else {
-      return unsent.withFreeSpace(atLeast: bytes + 1) { output in
+      let result = unsent.withFreeSpace(atLeast: bytes + 1) { output in
         let result = body(&output)
-        if fits(output) { return result }
-        output.removeAll()
-        return nil
-      } ?? nil
+        return fits(output) ? result : nil
+      }
+      if let result = result ?? nil { return result }
+      unsent.removeAll()
+      return nil
     }
     return pool.withScratch(atLeast: bytes + 1) { output in
       let result = body(&output)

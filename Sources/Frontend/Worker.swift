@@ -17,7 +17,7 @@ final class Worker {
   let control: WorkerControl
   let responders: [any Responder]
   /// Empty blocks, for the buffers of whichever connection has something to keep in them.
-  let buffers = BufferPool(faults: Faults())
+  let buffers: BufferPool
 
   var deadlines: DeadlineQueue
   /// The time when this turn of the loop began.
@@ -42,11 +42,14 @@ final class Worker {
   private static let wakeupToken = UInt64.max
   private let clock: WorkerClock
 
-  /// - Parameter clock: what tells the time at the beginning of each turn of the loop.
+  /// - Parameters:
+  ///   - clock: what tells the time at the beginning of each turn of the loop.
+  ///   - faults: where what must not happen is reported.
   init(
     _ configuration: FrontendConfiguration, state: FrontendState, admission: Admission,
-    control: WorkerControl, clock: WorkerClock = .system
+    control: WorkerControl, clock: WorkerClock = .system, faults: Faults = Faults()
   ) throws(SystemError) {
+    buffers = BufferPool(faults: faults)
     listeners = configuration.listeners
     limits = configuration.limits
     accessLog = configuration.accessLog

@@ -47,8 +47,8 @@ package struct ChunkedDecoder: Sendable {
   ///
   /// - Parameter bytes: what follows the bytes of the last call. Not to be called after `finished`.
   package mutating func decode(_ bytes: Span<UInt8>) -> ChunkedResult {
-    precondition(phase != .done, "a decoder is for one body")
-    guard phase != .failed else { return .failed(failure) }
+    assert(phase != .done, "a decoder is for one body")
+    guard phase != .failed, phase != .done else { return .failed(failure) }
     var position = 0
     var dataBytes = 0
     do {
@@ -90,7 +90,8 @@ package struct ChunkedDecoder: Sendable {
       guard lineBytes <= limits.trailerBytesMax else { throw .trailerTooLong }
       try readTrailer(byte)
     case .data, .done, .failed:
-      preconditionFailure("only framing is read byte by byte")
+      assertionFailure("only framing is read byte by byte")
+      throw .invalidChunkEnd
     }
   }
 

@@ -47,10 +47,10 @@ extension OutputSpan<UInt8> {
 
   /// Appends a number, not below 0, in decimal digits.
   package mutating func append(decimal value: Int) {
-    precondition(value >= 0, "an answer has no negative numbers")
+    assert(value >= 0, "an answer has no negative numbers")
     var digits = InlineArray<20, UInt8>(repeating: 0)
     var start = 20
-    var rest = value
+    var rest = max(value, 0)
     repeat {
       let (quotient, digit) = rest.quotientAndRemainder(dividingBy: 10)
       start -= 1

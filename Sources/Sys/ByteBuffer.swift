@@ -35,6 +35,9 @@ package final class ByteBuffer {
     release()
   }
 
+  /// Where whoever uses this buffer reports what must not happen.
+  package var faults: Faults { pool.faults }
+
   @inline(__always)
   package var count: Int { end - start }
 
@@ -68,7 +71,7 @@ package final class ByteBuffer {
     release()
   }
 
-  /// Lets `body` append.
+  /// Lets `body` append; it takes nothing out of the span again, since only what stays is cleared later.
   ///
   /// - Parameter bytes: the least room that `body` is given.
   /// - Returns: nil, with nothing appended, where the buffer would hold more than `bytesMax`.

@@ -5,15 +5,28 @@
 /// the worker asks after each connection's turn, closes that connection, counts and logs. In debug builds and in the
 /// simulation (`SIMULATOR`) a report traps, so that the cause is found where it is.
 package final class Faults {
+  /// Whether a report traps where nobody says otherwise.
+  package static var trapsByDefault: Bool {
+    #if DEBUG || SIMULATOR
+      true
+    #else
+      false
+    #endif
+  }
+
+  private let traps: Bool
   /// The first fault that was reported and not taken.
   private var first: StaticString?
 
-  package init() {}
+  /// - Parameter traps: a report ends the process; false for a test of what happens where it does not.
+  package init(traps: Bool = Faults.trapsByDefault) {
+    self.traps = traps
+  }
 
-  /// Notes that what `name` says has happened; traps in debug builds.
+  /// Notes that what `name` says has happened.
   @inline(never)
   package func report(_ name: StaticString) {
-    trapInDebug(name)
+    if traps { fatalError("\(name)") }
     if first == nil { first = name }
   }
 
@@ -24,13 +37,4 @@ package final class Faults {
     first = nil
     return name
   }
-}
-
-/// Ends the process in debug builds and in the simulation, does nothing elsewhere: for an invariant that a peer might
-/// break after all, where the caller then goes on in the safest way.
-@inline(__always)
-package func trapInDebug(_ what: StaticString) {
-  #if DEBUG || SIMULATOR
-    fatalError("\(what)")
-  #endif
 }

@@ -56,7 +56,10 @@ package struct StreamSocket: ~Copyable {
   private func receive(
     into output: inout OutputSpan<UInt8>, flags: Int32
   ) -> TransferResult {
-    precondition(output.freeCapacity > 0, "a read needs room")
+    guard output.freeCapacity > 0 else {
+      assertionFailure("a read needs room")
+      return .failed(SystemError("recv", code: EINVAL))
+    }
     while true {
       // recv(2) initializes as many bytes as it returns, and no more than there is room for.
       let result = unsafe output.withUnsafeMutableBufferPointer { storage, count in

@@ -161,7 +161,7 @@ extension TLSSession {
   }
 
   private mutating func outOfOrder(_ rule: StaticString) -> TLSProgress {
-    trapInDebug(rule)
+    wire.output.faults.report(rule)
     return fail(TLSFailure(.internalError))
   }
 }
