@@ -29,7 +29,7 @@ let package = Package(
     .target(name: "Sys", dependencies: ["CLinux"], swiftSettings: safety),
     .target(name: "HTTP1", swiftSettings: safety),
     .target(
-      name: "Telemetry", dependencies: [.product(name: "Logging", package: "swift-log")],
+      name: "Telemetry", dependencies: ["Sys", .product(name: "Logging", package: "swift-log")],
       swiftSettings: safety),
 
     // Floor 2
@@ -60,7 +60,7 @@ let package = Package(
     .testTarget(name: "SysTests", dependencies: ["Sys"], swiftSettings: safety),
     .testTarget(
       name: "HTTP1Tests", dependencies: ["HTTP1", "GuardPage"], swiftSettings: safety),
-    .testTarget(name: "TelemetryTests", dependencies: ["Telemetry"], swiftSettings: safety),
+    .testTarget(name: "TelemetryTests", dependencies: ["Telemetry", "Sys"], swiftSettings: safety),
     .testTarget(name: "TLSTests", dependencies: ["TLS", "Sys"], swiftSettings: safety),
     .testTarget(
       name: "ProxyProtocolTests", dependencies: ["ProxyProtocol", "Sys", "GuardPage"],

@@ -58,7 +58,7 @@ extension FrontendCounter {
           [MetricSample(sum(internalErrors))]),
         MetricFamily(
           "log_messages_dropped_total", .counter,
-          help: "Log lines dropped because standard error took none.",
+          help: "Log lines lost because standard error did not take them.",
           [MetricSample(Double(log.droppedLines))]),
       ]
   }

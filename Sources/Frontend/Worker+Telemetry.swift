@@ -101,19 +101,20 @@ extension Connection {
     line.append("client", client.description)
     if proxy.client != nil { line.append("lb", peer.description) }
     if let endpoint = proxy.vpcEndpointID { line.append("vpce", endpoint) }
-    line.append("method", text(bytes, head.methodRange))
+    line.append("conn", "\(id)")
+    line.append("status", "\(status)")
+    let microseconds = (MonotonicTime.now() - start).wholeNanoseconds / 1000
+    line.append("dur_us", "\(microseconds)")
+    if let version = transport.tlsVersion { line.append("tls", version.label) }
+    let location = responder.lastLocationHost
+    if !location.isEmpty { line.append("location_host", location) }
+    // What the client chooses comes last, and none of it can push the rest out of the line.
+    line.append("method", text(bytes, head.methodRange), clip: 64)
+    if let subject = transport.clientSubject { line.append("client_cert", subject, clip: 512) }
     if worker.accessLog == .withPath {
       let range = head.target.range.lowerBound..<head.target.pathEnd
       line.append("path", (head.target.needsSlash ? "/" : "") + text(bytes, range))
     }
-    line.append("status", "\(status)")
-    let location = responder.lastLocationHost
-    if !location.isEmpty { line.append("location_host", location) }
-    let microseconds = (MonotonicTime.now() - start).wholeNanoseconds / 1000
-    line.append("dur_us", "\(microseconds)")
-    if let version = transport.tlsVersion { line.append("tls", version.label) }
-    if let subject = transport.clientSubject { line.append("client_cert", subject) }
-    line.append("conn", "\(id)")
     worker.logWriter.write(line)
   }
 

@@ -8,6 +8,11 @@ extension Logging.Logger {
   package static func logfmt(_ writer: LogWriter, level: Level) -> Logging.Logger {
     Logging.Logger(label: "vault-redirector") { _ in LogfmtHandler(writer: writer, level: level) }
   }
+
+  /// A logger that says nothing.
+  package static var silent: Logging.Logger {
+    Logging.Logger(label: "vault-redirector") { _ in SwiftLogNoOpLogHandler() }
+  }
 }
 
 /// Renders records of swift-log as logfmt lines and hands them to a `LogWriter`.
@@ -38,9 +43,10 @@ package struct LogfmtHandler: LogHandler {
 }
 
 /// One line of the log, as `key=value` pairs (logfmt): a value with anything but printable, unquoted ASCII is quoted, and
-/// control bytes in it are escaped, so that no peer can forge a line.
+/// control bytes in it are escaped, so that no peer can forge a line. It never outgrows `bytesMax`: a value that would is
+/// clipped, with `...` for what is missing and its quote closed, and a pair for which there is no room is left out.
 package struct LogLine {
-  /// A line is cut at so many bytes: a pipe takes that many in one piece (PIPE_BUF, pipe(7)).
+  /// A line has so many bytes at most: a pipe takes that many in one piece, time and newline included (PIPE_BUF, pipe(7)).
   package static let bytesMax = 4096 - 64
 
   package let level: Logging.Logger.Level
@@ -54,16 +60,30 @@ package struct LogLine {
   }
 
   /// Adds a pair; a key is one of ours and needs no escaping.
-  package mutating func append(_ key: String, _ value: String) {
+  ///
+  /// - Parameter clip: the most bytes of the value, escaped, that are shown.
+  package mutating func append(_ key: String, _ value: String, clip: Int = .max) {
+    // A space, the equals sign, two quotes, three dots.
+    let room = min(clip, Self.bytesMax - bytes.count - key.utf8.count - 7)
+    if room < min(value.utf8.count, 8) { return }
     if !bytes.isEmpty { bytes.append(UInt8(ascii: " ")) }
     bytes.append(contentsOf: key.utf8)
     bytes.append(UInt8(ascii: "="))
-    if !value.isEmpty, value.utf8.allSatisfy(Self.isPlain) {
+    if !value.isEmpty, value.utf8.count <= room, value.utf8.allSatisfy(Self.isPlain) {
       bytes.append(contentsOf: value.utf8)
       return
     }
     bytes.append(UInt8(ascii: "\""))
-    for byte in value.utf8 { appendEscaped(byte) }
+    let start = bytes.count
+    for scalar in value.unicodeScalars {
+      let before = bytes.count
+      for byte in UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter { appendEscaped(byte) }
+      if bytes.count - start > room {
+        bytes.removeLast(bytes.count - before)
+        bytes.append(contentsOf: "...".utf8)
+        break
+      }
+    }
     bytes.append(UInt8(ascii: "\""))
   }
 

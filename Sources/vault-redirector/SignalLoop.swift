@@ -81,7 +81,7 @@ struct SignalLoop {
 
   private func exitAtOnce(_ signal: Int32) -> Never {
     log.warning("second signal: stopping at once")
-    logWriter.stop()
+    logWriter.stop(within: .milliseconds(50))
     // As a shell reports a process that the signal itself ended.
     exit(128 + signal)
   }

@@ -36,7 +36,9 @@ final class Supervisor {
       try SignalReader([SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2])
     }
     let style = LogWriter.styleOfStandardError(journalStream: configuration.journalStream)
-    logWriter = LogWriter(descriptor: STDERR_FILENO, style: style)
+    logWriter = try Self.orSystemError("log") { () throws(SystemError) in
+      try LogWriter(descriptor: STDERR_FILENO, style: style)
+    }
     log = Log.logfmt(logWriter, level: configuration.logLevel)
     cell = ActiveNodeCell(
       status: DiscoveryStatus(source: configuration.consulHostPort == nil ? .probe : .consul),
@@ -70,7 +72,7 @@ final class Supervisor {
   ///
   /// - Throws: what the operating system refuses while the threads start.
   func run() throws(StartupError) -> ExitCode {
-    logWriter.start()
+    try Self.orSystemError("log") { () throws(SystemError) in try logWriter.start() }
     for finding in rotation?.findings ?? [] { log.warning("\(finding)") }
     try Self.orSystemError("threads") { () throws(SystemError) in
       try watcher.start()
@@ -85,7 +87,7 @@ final class Supervisor {
     }
     pool.join()
     watcher.stop()
-    defer { logWriter.stop() }
+    defer { logWriter.stop(within: .milliseconds(250)) }
     if let failure = pool.startFailure {
       throw StartupError(exitCode: .osError, message: "workers: \(failure)")
     }

@@ -14,11 +14,8 @@ struct TargetReport {
   /// - Throws: wrong use, or a file that cannot be read or does not fit.
   init(_ options: Options, environment: [String: String]) throws(StartupError) {
     let configuration = try Configuration(options, environment: environment)
-    // The report says all there is to say: the log stays silent.
-    let silent = LogWriter(descriptor: STDERR_FILENO, style: .plain)
-    silent.isEnabled = false
-    let table = NodeTable.ask(
-      configuration.discovery, log: .logfmt(silent, level: .critical))
+    // The report says all there is to say.
+    let table = NodeTable.ask(configuration.discovery, log: .silent)
     text = options.discovery.json ? table.json : table.text
     exitCode = table.target == nil ? .unavailable : .success
   }

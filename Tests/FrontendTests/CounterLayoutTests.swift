@@ -41,7 +41,7 @@ struct CounterLayoutTests {
   @Test func aRequestIsCountedUnderItsCodeAndMethod() throws {
     let block = CounterBlock()
     block.add(FrontendCounter.request(status: 503, method: .list))
-    let writer = LogWriter(descriptor: 2, style: .plain)
+    let writer = try LogWriter(descriptor: 2, style: .plain)
     let families = FrontendCounter.families(
       [block, CounterBlock()], listeners: ["public"], log: writer)
     let requests = try #require(families.first { $0.name == "http_requests_total" })

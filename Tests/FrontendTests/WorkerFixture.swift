@@ -9,7 +9,7 @@ import Testing
 /// A worker stepped by its test, on one listener in clear, and a client of it.
 final class WorkerFixture {
   let worker: Worker
-  let writer = LogWriter(descriptor: STDERR_FILENO, style: .plain)
+  let writer: LogWriter
   private let listener: ListeningSocket
 
   /// - Parameter faults: do not trap where the test is about what happens elsewhere.
@@ -17,6 +17,7 @@ final class WorkerFixture {
     faults: Faults = Faults(), change: (inout FrontendLimits) -> Void = { _ in },
     makeResponder: @escaping @Sendable () -> any Responder
   ) throws {
+    writer = try LogWriter(descriptor: STDERR_FILENO, style: .plain)
     listener = try ListeningSocket(
       binding: SocketAddress(ipv4: 0x7F00_0001, port: 0), dualStack: false, backlog: 16)
     var limits = FrontendLimits()

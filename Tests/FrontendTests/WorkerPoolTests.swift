@@ -11,7 +11,7 @@ struct WorkerPoolTests {
     let socket = try ListeningSocket(
       binding: SocketAddress(ipv4: 0x7F00_0001, port: 0), dualStack: false, backlog: 1)
     let listener = Listener(name: "public", socket: socket, security: .plain) { Mute() }
-    let writer = LogWriter(descriptor: 2, style: .plain)
+    let writer = try LogWriter(descriptor: 2, style: .plain)
     // A poller refuses one socket twice.
     let pool = try WorkerPool(
       FrontendConfiguration(

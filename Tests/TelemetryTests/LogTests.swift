@@ -35,16 +35,16 @@ struct LogTests {
 
   @Test func linesComeOutWholeAndInOrder() throws {
     let ends = try Self.makePipe()
-    let writer = LogWriter(descriptor: ends.writing, style: .journal)
+    let writer = try LogWriter(descriptor: ends.writing, style: .journal)
     let log = Log.logfmt(writer, level: .info)
     log.warning("first", metadata: ["b": "2", "a": "1"])
-    writer.start()
+    try writer.start()
     log.debug("below the level")
     writer.isEnabled = false
     log.error("while it is disabled")
     writer.isEnabled = true
     log.info("second")
-    writer.stop()
+    writer.stop(within: .seconds(60))
     close(ends.writing)
     let text = Self.readAll(ends.reading)
     close(ends.reading)
@@ -54,10 +54,10 @@ struct LogTests {
 
   @Test func aPlainLineBeginsWithTheTime() throws {
     let ends = try Self.makePipe()
-    let writer = LogWriter(descriptor: ends.writing, style: .plain)
-    writer.start()
+    let writer = try LogWriter(descriptor: ends.writing, style: .plain)
+    try writer.start()
     Log.logfmt(writer, level: .info).info("x")
-    writer.stop()
+    writer.stop(within: .seconds(60))
     close(ends.writing)
     let text = Self.readAll(ends.reading)
     close(ends.reading)
@@ -65,28 +65,93 @@ struct LogTests {
       text.wholeMatch(of: /ts=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z level=info msg=x\n/) != nil)
   }
 
-  @Test func aFullPipeCostsLinesAndNoTime() throws {
+  /// Fills a pipe that nobody reads, and returns how much went in.
+  private static func fill(_ number: Int32) -> Int {
+    let flags = fcntl(number, F_GETFL)
+    _ = fcntl(number, F_SETFL, flags | O_NONBLOCK)
+    defer { _ = fcntl(number, F_SETFL, flags) }
+    let block = [UInt8](repeating: UInt8(ascii: "."), count: 4096)
+    var total = 0
+    while true {
+      // The array is readable for the length of the call.
+      let count = unsafe Glibc.write(number, block, block.count)
+      if count <= 0 { return total }
+      total += count
+    }
+  }
+
+  @Test func aFullPipeCostsLinesAndKeepsNobody() throws {
     let ends = try Self.makePipe()
-    let writer = LogWriter(descriptor: ends.writing, style: .journal)
-    // Nobody reads, and nobody writes yet: the queue fills, and what is more is dropped and counted.
-    for _ in 0..<LogWriter.linesMax + 10 { writer.write(LogLine(level: .info, message: "x")) }
-    #expect(writer.droppedLines == 10)
+    let filled = Self.fill(ends.writing)
+    let writer = try LogWriter(descriptor: ends.writing, style: .journal)
+    try writer.start()
+    let count = 3 * LogWriter.linesMax
+    for _ in 0..<count { writer.write(LogLine(level: .info, message: "x")) }
+    // What finds the queue full is dropped at once, and what waits in it when the end comes.
+    #expect(writer.droppedLines >= UInt64(count - 2 * LogWriter.linesMax))
+    writer.stop(within: .milliseconds(50))
+    #expect(writer.droppedLines == UInt64(count))
     close(ends.writing)
+    #expect(Self.readAll(ends.reading).utf8.count == filled)
     close(ends.reading)
   }
 
-  @Test func aLineIsCutWhereAPipeWouldSplitIt() throws {
+  @Test func linesGoOnOnceThePipeIsRead() throws {
     let ends = try Self.makePipe()
-    let writer = LogWriter(descriptor: ends.writing, style: .journal)
-    writer.start()
-    var line = LogLine(level: .info, message: "m")
-    line.append("long", String(repeating: "x", count: 10_000))
-    writer.write(line)
-    writer.stop()
+    let filled = Self.fill(ends.writing)
+    let writer = try LogWriter(descriptor: ends.writing, style: .journal)
+    try writer.start()
+    writer.write(LogLine(level: .info, message: "first"))
+    writer.write(LogLine(level: .info, message: "second"))
+    var part = [UInt8](repeating: 0, count: filled)
+    // The array has the room that is said.
+    #expect(unsafe read(ends.reading, &part, filled) == filled)
+    writer.stop(within: .seconds(60))
     close(ends.writing)
-    let text = Self.readAll(ends.reading)
+    #expect(
+      Self.readAll(ends.reading) == "<6>level=info msg=first\n<6>level=info msg=second\n")
+    #expect(writer.droppedLines == 0)
     close(ends.reading)
-    #expect(text.utf8.count <= 4096 && text.hasSuffix("x\n"))
+  }
+
+  @Test func whatNobodyWillReadIsCounted() throws {
+    signal(SIGPIPE, SIG_IGN)
+    let ends = try Self.makePipe()
+    close(ends.reading)
+    let writer = try LogWriter(descriptor: ends.writing, style: .journal)
+    for _ in 0..<10 { writer.write(LogLine(level: .info, message: "x")) }
+    try writer.start()
+    writer.stop(within: .seconds(60))
+    #expect(writer.droppedLines == 10)
+    close(ends.writing)
+  }
+
+  @Test(arguments: [4096, 10_000])
+  func aLineHasAnEndAndClosesItsQuotes(length: Int) {
+    for value in [
+      String(repeating: "x", count: length), String(repeating: "\u{1}", count: length),
+      String(repeating: "é", count: length), String(repeating: "\"", count: length),
+    ] {
+      var line = LogLine(level: .info, message: "m")
+      line.append("first", "1")
+      line.append("long", value)
+      line.append("after", "there is no room for this one")
+      let text = String(decoding: line.bytes, as: UTF8.self)
+      #expect(line.bytes.count <= LogLine.bytesMax && line.bytes.count > LogLine.bytesMax - 20)
+      #expect(text.hasPrefix("level=info msg=m first=1 long=\"") && text.hasSuffix("...\""))
+      #expect(!text.contains("\u{FFFD}"))
+    }
+  }
+
+  @Test func aValueIsClippedWhereItIsTold() {
+    var line = LogLine(level: .info, message: "m")
+    line.append("a", "0123456789", clip: 8)
+    line.append("b", "01234567", clip: 8)
+    line.append("c", "\u{1}\u{1}\u{1}", clip: 8)
+    line.append("d", "", clip: 8)
+    let text = String(decoding: line.bytes, as: UTF8.self)
+    #expect(
+      text == "level=info msg=m a=\"01234567...\" b=01234567 c=\"\\x01\\x01...\" d=\"\"")
   }
 
   @Test func journalIsKnownByDeviceAndInode() {

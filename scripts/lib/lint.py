@@ -16,7 +16,7 @@ FLOORS = {
     "CLinux": set(),
     "Sys": {"CLinux", "Glibc", "Synchronization"},
     "HTTP1": set(),
-    "Telemetry": {"Logging", "Glibc", "Synchronization"},
+    "Telemetry": {"Logging", "Sys", "Glibc", "Synchronization"},
     "TLS": {"Sys", "COpenSSL", "Glibc", "Synchronization"},
     "ProxyProtocol": {"Sys"},
     "Redirect": {"HTTP1", "Synchronization"},
