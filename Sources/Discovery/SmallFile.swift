@@ -7,25 +7,19 @@ enum SmallFile {
   static let bytesMax = 1 << 20
 
   /// - Throws: `.unreadable` with the system's own words, `.unfit` for a larger file.
-  static func read(_ path: String, option: String) throws(DiscoveryError) -> [UInt8] {
-    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-    guard descriptor >= 0 else {
-      throw .unreadable(option: option, path: path, reason: SystemError.text(of: errno))
-    }
-    defer { close(descriptor) }
-    var bytes: [UInt8] = []
-    var part = [UInt8](repeating: 0, count: 16_384)
-    while true {
-      // At most `part.count` bytes are written into `part`.
-      let count = unsafe Glibc.read(descriptor, &part, part.count)
-      let code = errno
-      if count < 0, code == EINTR { continue }
-      guard count >= 0 else {
-        throw .unreadable(option: option, path: path, reason: SystemError.text(of: code))
+  static func read(_ path: String, option: String) throws(DiscoveryError) -> String {
+    do {
+      let contents = try FileContents(path: path, bytesMax: bytesMax)
+      return contents.withBytes { bytes in
+        String(decoding: bytes.indices.map { bytes[$0] }, as: UTF8.self)
       }
-      if count == 0 { return bytes }
-      bytes += part[..<count]
-      guard bytes.count <= bytesMax else {
+    } catch {
+      switch error {
+      case .unreadable(let code):
+        throw .unreadable(option: option, path: path, reason: SystemError.text(of: code))
+      case .notRegular(let kind):
+        throw .unreadable(option: option, path: path, reason: "it is \(kind), not a regular file")
+      case .tooLarge:
         throw .unfit(option: option, path: path, reason: "larger than \(bytesMax) bytes")
       }
     }
@@ -33,7 +27,7 @@ enum SmallFile {
 
   /// The one line of a token file, without white space around it.
   static func readToken(_ path: String, option: String) throws(DiscoveryError) -> String {
-    let token = trimmed(String(decoding: try read(path, option: option), as: UTF8.self)[...])
+    let token = trimmed(try read(path, option: option)[...])
     guard !token.isEmpty else {
       throw .unfit(option: option, path: path, reason: "the file is empty; put the token into it")
     }
@@ -50,7 +44,7 @@ enum SmallFile {
     func unfit(_ reason: String) -> DiscoveryError {
       .unfit(option: option, path: path, reason: reason)
     }
-    let text = String(decoding: try read(path, option: option), as: UTF8.self)
+    let text = try read(path, option: option)
     var content: String?
     var found = 0
     for line in text.split(whereSeparator: \.isNewline).map({ trimmed($0) }) {

@@ -1,30 +1,31 @@
 import COpenSSL
-import Glibc
+import Sys
 
 /// The bytes of a PEM file, read once, so that everything said about them is about the same
-/// content.
+/// content; wiped when nobody needs them any more.
 struct PEMFile {
   /// Far more than any chain needs.
   static let bytesMax = 1 << 20
 
   let path: String
-  /// Who may read and write it: the last nine bits of stat(2)'s mode.
-  let mode: UInt32
-  let bytes: [UInt8]
+  let contents: FileContents
 
   /// Reads all of `path`.
   init(path: String) throws(TLSError) {
-    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
-    if descriptor < 0 { throw .unreadable(path: path, errno: errno) }
-    defer { close(descriptor) }
-    var status = stat()
-    // The descriptor is open, and `status` is filled where this answers 0.
-    if unsafe fstat(descriptor, &status) != 0 { throw .unreadable(path: path, errno: errno) }
-    let bytes = try readAll(of: descriptor, path: path)
-    if bytes.allSatisfy({ $0 <= UInt8(ascii: " ") }) { throw .empty(path: path) }
     self.path = path
-    self.bytes = bytes
-    mode = status.st_mode & 0o777
+    do {
+      contents = try FileContents(path: path, bytesMax: Self.bytesMax - 1)
+    } catch {
+      switch error {
+      case .unreadable(let code): throw .unreadable(path: path, errno: code)
+      case .notRegular(let kind): throw .notRegular(path: path, kind: kind)
+      case .tooLarge: throw .tooLarge(path: path)
+      }
+    }
+    let isBlank = contents.withBytes { bytes in
+      bytes.indices.allSatisfy { bytes[$0] <= UInt8(ascii: " ") }
+    }
+    if isBlank { throw .empty(path: path) }
   }
 
   /// All certificates in the order of the file.
@@ -84,29 +85,45 @@ struct PEMFile {
 
   /// A finding where everyone on the machine can read or change the file, which holds a secret.
   var secrecyFinding: TLSFinding? {
-    mode & 0o006 == 0 ? nil : .secretOpenToAll(path: path, mode: mode)
+    contents.mode & 0o006 == 0 ? nil : .secretOpenToAll(path: path, mode: contents.mode)
   }
 
   /// OpenSSL reports a missing block and an undecodable one alike, so the label is looked for here.
   private var holdsPrivateKeyBlock: Bool {
-    let text = String(decoding: bytes, as: UTF8.self)
-    return text.split(separator: "\n").contains { line in
-      line.hasPrefix("-----BEGIN ") && line.contains("PRIVATE KEY")
+    contents.withBytes { bytes in
+      var lineStart = 0
+      for index in bytes.indices where bytes[index] == UInt8(ascii: "\n") {
+        if isKeyLabel(bytes.extracting(lineStart..<index)) { return true }
+        lineStart = index + 1
+      }
+      return isKeyLabel(bytes.extracting(lineStart..<bytes.count))
     }
   }
 
   private func withReader<Result>(_ body: (OpaquePointer) -> Result) -> Result {
     startOpenSSL()
     ERR_clear_error()
-    // The BIO reads the array's storage and is freed before that can move.
-    return unsafe bytes.withUnsafeBytes { buffer in
-      guard let reader = unsafe BIO_new_mem_buf(buffer.baseAddress, Int32(buffer.count)) else {
-        preconditionFailure("OpenSSL has no memory to read a file with")
-      }
-      defer { unsafe BIO_free(reader) }
-      return unsafe body(reader)
+    // The BIO reads the file's bytes and is freed before they go.
+    return contents.withBytes { bytes in
+      unsafe bytes.withUnsafeBytes { buffer in unsafe read(buffer, body) }
     }
   }
+
+  private func read<Result>(
+    _ buffer: UnsafeRawBufferPointer, _ body: (OpaquePointer) -> Result
+  ) -> Result {
+    guard let reader = unsafe BIO_new_mem_buf(buffer.baseAddress, Int32(buffer.count)) else {
+      preconditionFailure("OpenSSL has no memory to read a file with")
+    }
+    defer { unsafe BIO_free(reader) }
+    return unsafe body(reader)
+  }
+}
+
+/// Whether a line begins a private key of any kind (RFC 7468 §2). A label is no secret, what follows is.
+private func isKeyLabel(_ line: Span<UInt8>) -> Bool {
+  let text = String(decoding: line.indices.prefix(64).map { line[$0] }, as: UTF8.self)
+  return text.hasPrefix("-----BEGIN ") && text.contains("PRIVATE KEY")
 }
 
 /// OpenSSL's default asks for a password on the terminal; this gives none and notes in `flag` that
@@ -118,22 +135,4 @@ private func refuse(
   // `privateKey` passes its own Bool, `certificates` nothing.
   unsafe flag?.assumingMemoryBound(to: Bool.self).pointee = true
   return -1
-}
-
-/// Reads to the end, less than `PEMFile.bytesMax` bytes.
-private func readAll(of descriptor: Int32, path: String) throws(TLSError) -> [UInt8] {
-  var bytes: [UInt8] = []
-  var chunk = [UInt8](repeating: 0, count: 16384)
-  while bytes.count < PEMFile.bytesMax {
-    // At most the array's own bytes are written, and nobody else holds it.
-    let count = unsafe read(descriptor, &chunk, chunk.count)
-    let error = errno
-    if count == 0 { return bytes }
-    if count > 0 {
-      bytes += chunk[..<count]
-    } else if error != EINTR {
-      throw .unreadable(path: path, errno: error)
-    }
-  }
-  throw .tooLarge(path: path)
 }

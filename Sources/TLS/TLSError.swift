@@ -4,6 +4,8 @@ import Glibc
 package enum TLSError: Error, Equatable, Sendable {
   /// The file could not be opened or read; `errno` says why.
   case unreadable(path: String, errno: Int32)
+  /// The path names a directory, a FIFO, a device or a socket.
+  case notRegular(path: String, kind: String)
   /// The file holds nothing but white space.
   case empty(path: String)
   /// The file is far larger than any PEM file: more than `PEMFile.bytesMax` bytes.
@@ -34,7 +36,10 @@ package enum TLSError: Error, Equatable, Sendable {
   /// True where the file could not be read at all (exit 66); all else is files that do not fit
   /// (exit 78).
   package var isFileUnreadable: Bool {
-    if case .unreadable = self { true } else { false }
+    switch self {
+    case .unreadable, .notRegular: true
+    default: false
+    }
   }
 }
 
@@ -45,6 +50,7 @@ extension TLSError: CustomStringConvertible {
     case .unreadable(let path, let errno):
       // strerror answers with a null-terminated string that stays until this thread calls it again.
       unsafe "\(path): cannot be read: \(String(cString: strerror(errno)))"
+    case .notRegular(let path, let kind): "\(path): is \(kind) and not a regular file"
     case .empty(let path): "\(path): is empty"
     case .tooLarge(let path):
       "\(path): is larger than any PEM file: \(PEMFile.bytesMax) bytes or more"

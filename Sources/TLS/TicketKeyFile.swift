@@ -13,18 +13,12 @@ struct TicketKeyFile {
   init(path: String) throws(TLSError) {
     let file = try PEMFile(path: path)
     var keys: [TicketKey] = []
-    let lines = file.bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+    // Wiped below, whatever becomes of the keys.
+    var text = file.contents.withBytes { bytes in bytes.indices.map { bytes[$0] } }
+    defer { unsafe OPENSSL_cleanse(&text, text.count) }
+    let lines = text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
     for (index, line) in lines.enumerated() {
-      let text = line.filter { $0 > UInt8(ascii: " ") }
-      if text.isEmpty { continue }
-      guard let bytes = decodedBase64(text) else {
-        throw .ticketKeys(path: path, reason: "line \(index + 1): not base64")
-      }
-      guard let key = TicketKey(bytes.span) else {
-        let reason = "line \(index + 1): \(bytes.count) bytes, and a key has 48 or 80"
-        throw .ticketKeys(path: path, reason: reason)
-      }
-      keys.append(key)
+      if let key = try Self.key(in: line, path: path, number: index + 1) { keys.append(key) }
     }
     if keys.count < 3 {
       throw .ticketKeys(path: path, reason: "holds \(keys.count) keys, and 3 are needed")
@@ -32,6 +26,25 @@ struct TicketKeyFile {
     encrypting = keys[keys.count - 2]
     decrypting = keys.suffix(3).reversed()
     secrecyFinding = file.secrecyFinding
+  }
+
+  /// The key on a line; nil where the line is blank.
+  private static func key(
+    in line: ArraySlice<UInt8>, path: String, number: Int
+  ) throws(TLSError) -> TicketKey? {
+    var text = line.filter { $0 > UInt8(ascii: " ") }
+    if text.isEmpty { return nil }
+    // Both copies of the key are wiped with the end of this call.
+    defer { unsafe OPENSSL_cleanse(&text, text.count) }
+    guard var bytes = decodedBase64(text) else {
+      throw .ticketKeys(path: path, reason: "line \(number): not base64")
+    }
+    defer { unsafe OPENSSL_cleanse(&bytes, bytes.count) }
+    guard let key = TicketKey(bytes.span) else {
+      let reason = "line \(number): \(bytes.count) bytes, and a key has 48 or 80"
+      throw .ticketKeys(path: path, reason: reason)
+    }
+    return key
   }
 }
 
@@ -44,5 +57,7 @@ private func decodedBase64(_ text: [UInt8]) -> [UInt8]? {
   // Three bytes are written for each four that are read.
   let count = unsafe Int(EVP_DecodeBlock(&bytes, text, Int32(text.count)))
   ERR_clear_error()
-  return count < 0 ? nil : Array(bytes.prefix(count - padding))
+  if count < 0 { return nil }
+  bytes.removeLast(bytes.count - (count - padding))
+  return bytes
 }

@@ -102,7 +102,8 @@ extension TLSError {
   /// The file that the error is about; nil where it is about none.
   fileprivate var path: String? {
     switch self {
-    case .unreadable(let path, _), .empty(let path), .tooLarge(let path), .notPEM(let path, _),
+    case .unreadable(let path, _), .notRegular(let path, _), .empty(let path), .tooLarge(let path),
+      .notPEM(let path, _),
       .damaged(let path, _), .encryptedKey(let path), .keyMismatch(_, let path),
       .leafNotFirst(let path, _), .sameKeyType(_, let path, _), .ticketKeys(let path, _),
       .tooWeak(let path, _), .unusable(let path, _):

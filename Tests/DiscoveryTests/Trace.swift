@@ -6,8 +6,8 @@ struct Trace {
   let answer: OutboundAnswer
 
   init(_ path: String) throws {
-    let bytes = try SmallFile.read("\(Self.folder)/\(path)", option: "fixture")
-    let text = String(decoding: bytes.filter { $0 != UInt8(ascii: "\r") }, as: UTF8.self)
+    let file = try SmallFile.read("\(Self.folder)/\(path)", option: "fixture")
+    let text = String(decoding: file.utf8.filter { $0 != UInt8(ascii: "\r") }, as: UTF8.self)
     let parts = text.split(separator: "\n\n", maxSplits: 1, omittingEmptySubsequences: false)
     var answer = OutboundAnswer(status: 0)
     for line in parts[0].split(separator: "\n") where !line.hasPrefix(">") {

@@ -3,6 +3,7 @@
 test_wrong_use_is_one_line_that_names_the_flag has the commonest ones, and the prompt that never comes.
 """
 
+import os
 import subprocess
 
 import pytest
@@ -24,6 +25,7 @@ def files(tmp_path_factory):
         content = path.read_bytes()
         halves.append(directory / f"half-{path.name}")
         halves[-1].write_bytes(content[: len(content) // 2])
+    os.mkfifo(directory / "fifo")
     (directory / "empty.pem").write_text(" \n\n")
     (directory / "large.pem").write_bytes(b"x" * (2 << 20))
     return {
@@ -33,14 +35,20 @@ def files(tmp_path_factory):
         "large": directory / "large.pem", "second": second.certificate,
         "second_key": second.key, "weak": weak.certificate, "weak_key": weak.key,
         "ca": root.certificate, "missing": directory / "missing.pem", "directory": directory,
-        "list": root.revocation_list(),
+        "list": root.revocation_list(), "fifo": directory / "fifo", "device": "/dev/zero",
     }
 
 
 # The exit code, what comes besides a good pair (or instead, where it begins with -c), the option, the file, the words.
 TABLE = [
     (66, "-c {missing} -k {key}", "--cert-path", "missing", "cannot be read: No such file"),
-    (66, "-c {chain} -k {directory}", "--key-path", "directory", "cannot be read: Is a directory"),
+    (66, "-c {chain} -k {directory}", "--key-path", "directory", "is a directory and not a regular file"),
+    (66, "-c {fifo} -k {key}", "--cert-path", "fifo", "is a FIFO and not a regular file"),
+    (66, "-c {chain} -k {fifo}", "--key-path", "fifo", "is a FIFO and not a regular file"),
+    (66, "--client-ca {fifo}", "--client-ca", "fifo", "is a FIFO and not a regular file"),
+    (66, "--client-ca {ca} --client-crl {fifo}", "--client-crl", "fifo", "is a FIFO"),
+    (66, "--ticket-key-file {fifo}", "--ticket-key-file", "fifo", "is a FIFO"),
+    (66, "-c {chain} -k {device}", "--key-path", "device", "is a device and not a regular file"),
     (66, "--client-ca {missing}", "--client-ca", "missing", "cannot be read: No such file"),
     (66, "--client-ca {ca} --client-crl {missing}", "--client-crl", "missing", "cannot be read"),
     (66, "--ticket-key-file {missing}", "--ticket-key-file", "missing", "cannot be read"),
@@ -61,6 +69,15 @@ TABLE = [
     (78, "--ticket-key-file {second_key}", "--ticket-key-file", "second_key",
      "line 1: not base64"),
 ]
+
+
+def test_a_token_file_that_is_a_fifo(binary, files):
+    done = subprocess.run(
+        [binary, "-S", CONSUL], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+        env={"CONSUL_HTTP_TOKEN_FILE": str(files["fifo"]), "VAULT_REDIRECTOR_PORT": "0"})
+    assert done.returncode == 66
+    [line] = done.stderr.splitlines()
+    assert line.endswith(f"cannot read {files['fifo']}: it is a FIFO, not a regular file")
 
 
 @pytest.mark.parametrize("checks", [False, True], ids=["start", "check"])

@@ -54,7 +54,7 @@ import Testing
     #expect(unreadable.isFileUnreadable)
     #expect(unreadable.description == "\(absent): cannot be read: No such file or directory")
     let folder = error(certificate: Scratch.directory)
-    #expect(folder == .unreadable(path: Scratch.directory, errno: 21))
+    #expect(folder == .notRegular(path: Scratch.directory, kind: "a directory"))
   }
 
   @Test func `names what is wrong with a certificate file`() throws {
