@@ -21,6 +21,15 @@ package final class SignalReader: Sendable {
     descriptor = FileDescriptor(owning: number)
   }
 
+  /// Has `signals` wait for a reader that comes later: the first thing a program does where one of them would end it.
+  package static func block(_ signals: [Int32]) {
+    var set = sigset_t()
+    unsafe sigemptyset(&set)
+    for signal in signals { unsafe sigaddset(&set, signal) }
+    // It fails for a number that is no signal's: `init`, which blocks them again, says so.
+    _ = unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
+  }
+
   /// Waits for the next signal and returns its number.
   package func next() throws(SystemError) -> Int32 {
     var info = signalfd_siginfo()

@@ -121,32 +121,8 @@ extension TLSContext {
 
   /// The names of the ciphers in force that `isIncluded` holds of, by preference.
   private func cipherNames(where isIncluded: (Cipher) -> Bool) -> [String] {
-    // The stack and its ciphers are the context's, which stays as it is.
-    let stack = unsafe SSL_CTX_get_ciphers(context)
-    return unsafe (0..<OPENSSL_sk_num(stack)).compactMap { index in
-      guard let pointer = unsafe OPENSSL_sk_value(stack, index) else { return nil }
-      let cipher = unsafe Cipher(pointer: OpaquePointer(pointer))
-      return isIncluded(cipher) ? cipher.name : nil
-    }
+    unsafe Cipher.all(in: context).filter(isIncluded).map(\.name)
   }
-}
-
-/// A cipher of a context, valid as long as that is.
-@safe
-private struct Cipher {
-  let pointer: OpaquePointer
-
-  var isTLS13: Bool { unsafe SSL_CIPHER_get_kx_nid(pointer) == NID_kx_any }
-
-  /// Ephemeral ECDH and authenticated encryption, as every suite of TLS 1.3 has.
-  var isInMozillasPolicy: Bool {
-    let exchange = unsafe SSL_CIPHER_get_kx_nid(pointer)
-    return unsafe SSL_CIPHER_is_aead(pointer) == 1
-      && (exchange == NID_kx_ecdhe || exchange == NID_kx_any)
-  }
-
-  /// A constant of OpenSSL's.
-  var name: String { unsafe String(cString: SSL_CIPHER_get_name(pointer)) }
 }
 
 // MARK: - Setting up
@@ -160,7 +136,6 @@ private struct Cipher {
 /// on through records without data; how far is for `TLSWire` to say.
 private func configure(_ context: OpaquePointer) throws(TLSError) {
   unsafe copenssl_set_behaviour(context)
-  unsafe SSL_CTX_set_security_level(context, 2)
   // One ticket serves a client that comes back; the second costs as much as the first.
   guard unsafe SSL_CTX_set_num_tickets(context, 1) == 1,
     unsafe SSL_CTX_set_max_early_data(context, 0) == 1

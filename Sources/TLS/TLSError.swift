@@ -30,6 +30,8 @@ package enum TLSError: Error, Equatable, Sendable {
   case unusable(path: String, reason: String)
   /// An option of the policy holds what this OpenSSL does not know.
   case policy(option: String, value: String)
+  /// An option of the policy lowers OpenSSL's security level below 2, or lets in what authenticates nobody.
+  case weakPolicy(option: String, value: String)
   /// OpenSSL has no memory left, or a bug.
   case library(reason: String)
 
@@ -69,6 +71,8 @@ extension TLSError: CustomStringConvertible {
     case .unusable(let path, let reason): "\(path): cannot be used: \(reason)"
     case .policy(let option, let value):
       "\(option): `\(value)` holds what \(openSSLVersionText()) does not know"
+    case .weakPolicy(let option, let value):
+      "\(option): `\(value)` asks for less than security level 2, or for ciphers without authentication"
     case .library(let reason): "OpenSSL: \(reason)"
     }
   }

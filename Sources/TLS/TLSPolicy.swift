@@ -38,9 +38,11 @@ package struct TLSPolicy: Equatable, Sendable {
   /// TLS 1.3 alone.
   package static let modern = TLSPolicy(.modern)
 
-  /// Mozilla's groups; the first is post-quantum and needs OpenSSL 3.5.
-  private static let allGroups = "X25519MLKEM768:\(classicGroups)"
-  private static let classicGroups = "X25519:prime256v1:secp384r1"
+  /// Mozilla's groups; the first is post-quantum and needs OpenSSL 3.5, the second is missing where only approved
+  /// algorithms are (FIPS 140).
+  private static let mozillasGroups = ["X25519MLKEM768", "X25519", "prime256v1", "secp384r1"]
+  /// Below this nobody is served, whatever a cipher list says.
+  private static let leastSecurityLevel: Int32 = 2
 
   /// Sets this policy, and nothing else, on `context`.
   ///
@@ -53,9 +55,17 @@ package struct TLSPolicy: Equatable, Sendable {
     guard unsafe copenssl_set_protocol_versions(context, least, most) == 1 else {
       throw .policy(option: "--tls-min", value: minimumVersion.label)
     }
+    // A stricter level of the system's (openssl.cnf) stays.
+    if unsafe SSL_CTX_get_security_level(context) < Self.leastSecurityLevel {
+      unsafe SSL_CTX_set_security_level(context, Self.leastSecurityLevel)
+    }
     guard unsafe SSL_CTX_set_cipher_list(context, ciphers) == 1 else {
       throw .policy(option: "--tls-ciphers", value: ciphers)
     }
+    // `@SECLEVEL=0` in the list would lower it again, and let in what authenticates nobody.
+    guard unsafe SSL_CTX_get_security_level(context) >= Self.leastSecurityLevel,
+      unsafe !Cipher.all(in: context).contains(where: \.isOpen)
+    else { throw .weakPolicy(option: "--tls-ciphers", value: ciphers) }
     // OpenSSL takes an empty list, and then speaks no TLS 1.3 without saying so.
     guard !cipherSuites.isEmpty, unsafe SSL_CTX_set_ciphersuites(context, cipherSuites) == 1 else {
       throw .policy(option: "--tls-ciphersuites", value: cipherSuites)
@@ -64,10 +74,10 @@ package struct TLSPolicy: Equatable, Sendable {
       if unsafe copenssl_set_groups(context, groups) == 1 { return groups }
       throw .policy(option: "--tls-groups", value: groups)
     }
-    // One unknown name refuses the whole list.
-    for list in [Self.allGroups, Self.classicGroups] {
-      if unsafe copenssl_set_groups(context, list) == 1 { return list }
-    }
-    throw .policy(option: "--tls-groups", value: Self.classicGroups)
+    // One unknown name refuses a whole list: so each is tried alone.
+    let known = Self.mozillasGroups.filter { unsafe copenssl_set_groups(context, $0) == 1 }
+    let list = known.joined(separator: ":")
+    if !known.isEmpty, unsafe copenssl_set_groups(context, list) == 1 { return list }
+    throw .policy(option: "--tls-groups", value: Self.mozillasGroups.joined(separator: ":"))
   }
 }

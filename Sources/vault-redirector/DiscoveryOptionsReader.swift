@@ -119,16 +119,24 @@ struct DiscoveryOptionsReader {
   }
 
   private func verification() throws -> ProbeSettings? {
-    // Wrong numbers are wrong also where they would not be used.
-    let settings = try probeSettings()
-    return options.verifyTarget ? settings : nil
+    // Wrong numbers are wrong also where they would not be used; files are read only where somebody is asked with them.
+    if options.verifyTarget { return try probeSettings() }
+    _ = (try probeInterval(), try probeTimeout())
+    return nil
   }
 
   private func probeSettings() throws -> ProbeSettings {
     ProbeSettings(
       security: try .vault(environment: environment, authorityFile: options.vaultCacert),
-      interval: try seconds("--probe-interval", options.probeInterval),
-      timeout: try seconds("--probe-timeout", options.probeTimeout))
+      interval: try probeInterval(), timeout: try probeTimeout())
+  }
+
+  private func probeInterval() throws(StartupError) -> Duration {
+    try seconds("--probe-interval", options.probeInterval)
+  }
+
+  private func probeTimeout() throws(StartupError) -> Duration {
+    try seconds("--probe-timeout", options.probeTimeout)
   }
 
   private func seconds(

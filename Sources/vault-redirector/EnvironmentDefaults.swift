@@ -21,14 +21,19 @@ enum EnvironmentDefaults {
     besides commandLine: [String], in environment: [String: String]
   ) throws(StartupError) -> [String] {
     let spoken = spokenFlags(commandLine)
+    try refuseUnknownNames(in: environment)
     var arguments: [String] = []
     for (flag, kind, short) in flags {
       let name = variable(for: flag)
-      guard let value = environment[name], !value.isEmpty, !spoken.contains(flag),
+      guard let value = environment[name], !spoken.contains(flag),
         short.map({ !spoken.contains(String($0)) }) ?? true
       else { continue }
       // Kubernetes puts `tcp://10.0.0.1:8080` there for a service that is called vault-redirector.
       if flag == "port", value.hasPrefix("tcp://") { continue }
+      // Nobody can say whether it was meant to switch something off, such as the CAs of clients.
+      guard !value.isEmpty else {
+        throw .usage(name, "is set, and empty: give it a value, or unset it")
+      }
       switch kind {
       case .switched:
         if try isTrue(value, name) { arguments.append("--\(flag)") }
@@ -44,6 +49,33 @@ enum EnvironmentDefaults {
       }
     }
     return arguments
+  }
+
+  /// A name that nobody reads is a setting that is not in force, though its author thinks it is.
+  private static func refuseUnknownNames(
+    in environment: [String: String]
+  ) throws(StartupError) {
+    let known = Set(flags.map { variable(for: $0.name) })
+    for name in environment.keys.sorted()
+    where name.hasPrefix("VAULT_REDIRECTOR_") && !known.contains(name) && !isOfKubernetes(name) {
+      throw .usage(name, "no option has this name; --help lists them")
+    }
+  }
+
+  /// What Kubernetes sets for a service that is called vault-redirector: `…_SERVICE_HOST`, `…_SERVICE_PORT_HTTPS`,
+  /// `…_PORT_443_TCP_ADDR` and their like.
+  private static func isOfKubernetes(_ name: String) -> Bool {
+    let rest = name.dropFirst("VAULT_REDIRECTOR_".count)
+    if rest == "SERVICE_HOST" || rest == "SERVICE_PORT" || rest.hasPrefix("SERVICE_PORT_") {
+      return true
+    }
+    guard rest.hasPrefix("PORT_") else { return false }
+    let words = rest.split(separator: "_", omittingEmptySubsequences: false).dropFirst()
+    guard let port = words.first, UInt16(port) != nil, let transport = words.dropFirst().first,
+      ["TCP", "UDP", "SCTP"].contains(transport)
+    else { return false }
+    let end = words.dropFirst(2)
+    return end.isEmpty || (end.count == 1 && ["PROTO", "PORT", "ADDR"].contains(end.first))
   }
 
   static func variable(for flag: String) -> String {

@@ -6,8 +6,10 @@ import TLS
 @main
 struct Main {
   static func main() {
+    // First of all: a reload asked for while we start must not end us. Until signals are read, the others may.
+    SignalReader.block([SIGHUP, SIGUSR1, SIGUSR2])
     let arguments = Array(CommandLine.arguments.dropFirst())
-    // First of all: libcurl would start it otherwise, with an exit handler.
+    // Before anything else uses it: libcurl would start it otherwise, with an exit handler.
     startOpenSSL()
     do {
       let environment = processEnvironment()

@@ -108,7 +108,7 @@ extension TLSError {
       .leafNotFirst(let path, _), .sameKeyType(_, let path, _), .ticketKeys(let path, _),
       .tooWeak(let path, _), .unusable(let path, _):
       path
-    case .policy, .library: nil
+    case .policy, .weakPolicy, .library: nil
     }
   }
 }

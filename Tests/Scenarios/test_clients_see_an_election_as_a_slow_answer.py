@@ -1,6 +1,6 @@
 """A real cluster loses its active node in every way, while twenty clients read and write through us.
 
-Two times each; ten times with VAULT_REDIRECTOR_SLOW_TESTS=1.
+Two times each; ten times with REDIRECTOR_SLOW_TESTS=1.
 """
 
 import datetime
@@ -19,7 +19,7 @@ from harness.openbao import Cluster, Node
 from harness.polling import wait_until
 from harness.redirector import Redirector
 
-ROUNDS = 10 if os.environ.get("VAULT_REDIRECTOR_SLOW_TESTS") == "1" else 2
+ROUNDS = 10 if os.environ.get("REDIRECTOR_SLOW_TESTS") == "1" else 2
 KINDS = ("step-down", "kill -9", "seal")
 
 LINE = re.compile(r"ts=(\S+) level=\w+ msg=(?:\"([^\"]*)\"|(\S+))(.*)")

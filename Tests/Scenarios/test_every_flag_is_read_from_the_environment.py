@@ -119,12 +119,6 @@ def test_the_command_line_wins(redirector, flag, value):
     assert run.listeners[0].address == "127.0.0.1"
 
 
-def test_an_empty_variable_says_nothing(redirector):
-    empty = {variable(flag): "" for flag in VALUES}
-    run = redirector(CONSUL, environment=empty)
-    assert os.path.exists(f"/proc/{run.pid}")
-
-
 def test_what_kubernetes_says_of_a_service_is_no_port(binary):
     done = run(binary, {variable("port"): "tcp://10.0.0.1:8080"}, "--check-config", CONSUL)
     assert (done.returncode, done.stderr) == (0, "")

@@ -10,7 +10,7 @@ from harness.metrics import scrape
 from harness.polling import wait_until
 from harness.vault import StandInVault
 
-CHANGES = 2000 if os.environ.get("VAULT_REDIRECTOR_SLOW_TESTS") == "1" else 200
+CHANGES = 2000 if os.environ.get("REDIRECTOR_SLOW_TESTS") == "1" else 200
 PIPELINED = 20
 REQUESTS = b"".join(
     f"GET /v1/{number} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode() for number in range(PIPELINED))

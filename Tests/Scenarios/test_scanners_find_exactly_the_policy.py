@@ -1,6 +1,6 @@
 """sslscan and testssl.sh find the versions, ciphers and groups of the policy, in its order, and nothing to complain of.
 
-testssl.sh takes minutes: it runs where VAULT_REDIRECTOR_SLOW_TESTS is 1.
+testssl.sh takes minutes: it runs where REDIRECTOR_SLOW_TESTS is 1.
 """
 
 import json
@@ -72,8 +72,8 @@ def test_sslscan(run):
 
 
 @pytest.mark.skipif(
-    os.environ.get("VAULT_REDIRECTOR_SLOW_TESTS") != "1",
-    reason="takes minutes: VAULT_REDIRECTOR_SLOW_TESTS=1 runs it")
+    os.environ.get("REDIRECTOR_SLOW_TESTS") != "1",
+    reason="takes minutes: REDIRECTOR_SLOW_TESTS=1 runs it")
 def test_testssl(run, pki, tmp_path):
     output = tmp_path / "testssl.json"
     done = subprocess.run(

@@ -108,7 +108,7 @@ need_test() {
   command -v go >/dev/null || install_packages golang-go
   command -v wrk >/dev/null || install_packages wrk
   command -v promtool >/dev/null || unpack_promtool
-  [ "${VAULT_REDIRECTOR_SLOW_TESTS:-}" != 1 ] || command -v testssl >/dev/null ||
+  [ "${REDIRECTOR_SLOW_TESTS:-}" != 1 ] || command -v testssl >/dev/null ||
     install_packages testssl.sh bsdextrautils
   install_python pytest 'pytest>=8'
   install_python hvac 'hvac>=2'
