@@ -66,6 +66,9 @@ package struct ErrorResponse: Sendable {
   package var status: Int
   /// Printable ASCII without `"` and `\`: it goes into the JSON as it stands.
   package var message: StaticString
+  /// What a 405 must name (RFC 9110 §15.5.6): the methods that there are.
+  package var allowedMethods: StaticString =
+    "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, LIST, SCAN"
   /// The connection stays open; false says so in `Connection: close`.
   package var keepsAlive = false
   /// What the client speaks.
@@ -109,9 +112,10 @@ extension OutputSpan<UInt8> {
       "Content-Length",
       decimal: before.utf8CodeUnitCount + response.message.utf8CodeUnitCount
         + after.utf8CodeUnitCount)
-    // What 405 must name (RFC 9110 §15.5.6): all that is redirected, Vault's own methods as well.
     if response.status == 405 {
-      append("Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, LIST, SCAN\r\n")
+      append("Allow: ")
+      append(response.allowedMethods)
+      append("\r\n")
     }
     if response.status == 503 { append("Retry-After: 1\r\n") }
     appendConnectionField(keepsAlive: response.keepsAlive, version: response.version)

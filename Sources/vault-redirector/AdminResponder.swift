@@ -59,6 +59,7 @@ final class AdminResponder: Responder {
     response.keepsAlive = context.keepsAlive
     response.version = head.version
     response.isHead = head.method == .head
+    response.allowedMethods = "GET, HEAD"
     let server = self.server
     output.append(response, date: context.date, server: server.span)
     return .answered(status: status)

@@ -29,18 +29,34 @@ struct BodyDiscardTests {
     }
   }
 
-  @Test func aChunkedBodyOverTheLimitIsNotReadToItsEnd() {
+  /// A body of `count` chunks of `size` bytes, and what became of it.
+  private func discard(chunks count: Int, of size: Int, max: UInt64) -> BodyDiscard.Result? {
     var limits = FrontendLimits()
-    limits.discardBytesMax = 12
+    limits.discardBytesMax = max
     var body = BodyDiscard(.chunked, limits: limits)
-    let bytes = Array("1\r\na\r\n".utf8)
-    guard case .needsMore(used: 6) = body.discard(bytes.span) else {
-      Issue.record("six bytes are fewer than twelve")
+    let chunk = Array("\(String(size, radix: 16))\r\n".utf8) + [UInt8](repeating: 0x61, count: size)
+    let piece = chunk + Array("\r\n".utf8)
+    for _ in 0..<count {
+      guard case .needsMore = body.discard(piece.span) else { return .tooLarge }
+    }
+    return body.discard(Array("0\r\n\r\n".utf8).span)
+  }
+
+  @Test(arguments: [(256, 4096), (1, 1 << 20), (1024, 1024)])
+  func whatCountsIsContent(count: Int, size: Int) {
+    guard case .finished = discard(chunks: count, of: size, max: 1 << 20) else {
+      Issue.record("a mebibyte of content is permitted, however it is cut")
       return
     }
-    let more = Array("1;extension\r\nb".utf8)
-    guard case .tooLarge = body.discard(more.span) else {
-      Issue.record("size lines count as well")
+    guard case .tooLarge = discard(chunks: count, of: size, max: (1 << 20) - 1) else {
+      Issue.record("a byte more is not")
+      return
+    }
+  }
+
+  @Test func framingIsBoundedBesideIt() {
+    guard case .tooLarge = discard(chunks: 1 << 18, of: 1, max: 1 << 20) else {
+      Issue.record("chunks of one byte are no way round the limit")
       return
     }
   }

@@ -47,5 +47,14 @@ struct CounterLayoutTests {
     let requests = try #require(families.first { $0.name == "http_requests_total" })
     let sample = try #require(requests.samples.first { $0.value == 1 })
     #expect(sample.labels.map(\.value) == ["503", "LIST"])
+    #expect(requests.samples.reduce(0) { $0 + $1.value } == 1)
+  }
+
+  @Test func aStatusThatIsNotListedIsNotCountedAsAnother() {
+    let places = FrontendCounter.statuses.dropLast().map {
+      FrontendCounter.request(status: $0, method: .get)
+    }
+    #expect(!places.contains(FrontendCounter.request(status: 299, method: .get)))
+    #expect(FrontendCounter.request(status: 299, method: .get) < FrontendCounter.end)
   }
 }

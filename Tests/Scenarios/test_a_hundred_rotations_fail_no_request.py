@@ -151,6 +151,7 @@ class Rotations:
         self.requests += load.requests
         # The one that is held, and the scrape itself.
         wait_until("all to be gone", lambda: scrape(self.run)("connections_active") == 2)
+        wait_until("the scrape's to be gone", lambda: self.run.connections() == 1)
         return self.run.descriptors(), self.run.memory()["Anonymous"]
 
     def _break(self, number):

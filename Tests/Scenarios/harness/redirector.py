@@ -108,6 +108,16 @@ class Redirector:
         """How many file descriptors it has open."""
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
+    def connections(self) -> int:
+        """How many of its clients' IPv4 connections the kernel has, those that are half closed with them."""
+        ports = {f"{listener.port:04X}" for listener in self.listeners}
+        rows = pathlib.Path(f"/proc/{self.pid}/net/tcp").read_text().splitlines()[1:]
+        fields = [row.split() for row in rows]
+        established, close_wait = "01", "08"
+        return sum(
+            field[1].split(":")[1] in ports and field[3] in (established, close_wait)
+            for field in fields)
+
     def threads(self) -> int:
         return len(os.listdir(f"/proc/{self.pid}/task"))
 
