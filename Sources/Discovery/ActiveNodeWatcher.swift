@@ -5,7 +5,7 @@ package import Sys
 package import Telemetry
 
 /// Finds the active node, on a thread of its own named `discovery`, and publishes it.
-// Unchecked: `loop` is used by the discovery thread alone, but for `wake`, which libcurl allows from any thread, and for
+// Unchecked: `loop` and `hasWarnedOfHosts` are used by the discovery thread alone, but for `wake`, which libcurl allows from any thread, and for
 // `deinit`, which nobody else can see. All other properties are constants that are Sendable themselves.
 package final class ActiveNodeWatcher: @unchecked Sendable {
   private let configuration: DiscoveryConfiguration
@@ -14,6 +14,7 @@ package final class ActiveNodeWatcher: @unchecked Sendable {
   private let time: TimeSource
   private let loop: TransferLoop
   private let metrics = DiscoveryMetrics()
+  private var hasWarnedOfHosts = false
   private let isStopping = Atomic(false)
   private let isReloading = Atomic(false)
   private let thread = Mutex<WorkerThread?>(nil)
@@ -61,18 +62,48 @@ package final class ActiveNodeWatcher: @unchecked Sendable {
     let watch = NodeWatch(configuration, cell: cell, log: log, metrics: metrics) {
       Double.random(in: 0..<1)
     }
+    var nextLook = time.now().monotonic
     while !isStopping.load(ordering: .acquiring) {
-      if isReloading.exchange(false, ordering: .acquiringAndReleasing) {
-        for question in watch.reload(now: time.now()) { loop.cancel(question) }
+      let isAsked = isReloading.exchange(false, ordering: .acquiringAndReleasing)
+      if isAsked || time.now().monotonic >= nextLook {
+        nextLook = time.now().monotonic + LocalHosts.interval
+        // Where this machine has another address now, what was chosen may be ourselves.
+        let isMoved = lookAround(watch)
+        if isAsked || isMoved {
+          for question in watch.reload(now: time.now()) { loop.cancel(question) }
+        }
       }
       let now = time.now()
       for (question, request) in watch.due(now: now) { loop.start(request, for: question) }
       let pause = watch.nextAt.map { $0 - now.monotonic } ?? .seconds(60)
-      for (question, result) in loop.turn(timeout: pause) {
+      for (question, result) in loop.turn(timeout: min(pause, LocalHosts.interval)) {
         watch.take(result, to: question, now: time.now())
       }
     }
     loop.cancelAll()
+  }
+
+  /// Learns what this machine is called now; true where that has changed. Where the kernel does not say, what was known
+  /// stays, and the guard against redirects to ourselves knows names alone, if it never did: that is worth a line.
+  private func lookAround(_ watch: NodeWatch) -> Bool {
+    let hosts = LocalHosts.current()
+    let names = watch.localHosts
+    if let failure = hosts.failure {
+      if !hasWarnedOfHosts {
+        log.warning(
+          """
+          this machine's own addresses are unknown: a redirect to itself may go unnoticed; \
+          a unit needs AF_NETLINK in RestrictAddressFamilies=
+          """,
+          metadata: ["reason": "\(failure)"])
+      }
+      hasWarnedOfHosts = true
+      watch.localHosts = names.union(hosts.names)
+    } else {
+      hasWarnedOfHosts = false
+      watch.localHosts = hosts.names
+    }
+    return watch.localHosts != names
   }
 }
 

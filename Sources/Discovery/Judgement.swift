@@ -21,7 +21,16 @@ struct Judgement {
   var incumbent: ActiveNode?
   var permission: TargetGuard
 
+  /// Whatever is known: nobody is published, or kept, whom tokens must not be sent to. Who that is can change while
+  /// everything else stays, as when this machine gets another address.
   var decision: Decision {
+    let decision = bySources
+    let node = if case .publish(let node) = decision { node } else { incumbent }
+    if let node, permission.refusal(of: node.target) != nil { return .publish(nil) }
+    return decision
+  }
+
+  private var bySources: Decision {
     guard let selection, isConsulCurrent else { return byProbes }
     guard let board else { return bySelection(selection) }
     return byBoth(selection, board)

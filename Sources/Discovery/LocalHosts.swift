@@ -1,10 +1,18 @@
 import Glibc
-import Sys
+package import Sys
 
-/// What this machine is called.
-package enum LocalHosts {
+/// What this machine is called, at one moment.
+package struct LocalHosts: Equatable, Sendable {
+  /// How often it is looked at again: addresses come and go.
+  static let interval: Duration = .seconds(60)
+
   /// The host name in lower case, whole and its first label, and the text of every address of every interface.
-  package static func current() -> Set<String> {
+  package let names: Set<String>
+  /// Why the addresses are missing; nil where they are there.
+  package let failure: SystemError?
+
+  /// Asks the kernel: over netlink, which a sandbox may forbid.
+  package static func current() -> LocalHosts {
     var hosts: Set<String> = []
     var name = [CChar](repeating: 0, count: Int(HOST_NAME_MAX) + 1)
     // The last byte stays 0 whatever gethostname(2) writes before it.
@@ -15,7 +23,9 @@ package enum LocalHosts {
       hosts.insert(String(whole.prefix { $0 != "." }))
     }
     var list: UnsafeMutablePointer<ifaddrs>?
-    guard unsafe getifaddrs(&list) == 0 else { return hosts }
+    guard unsafe getifaddrs(&list) == 0 else {
+      return LocalHosts(names: hosts, failure: SystemError("getifaddrs", code: errno))
+    }
     defer { unsafe freeifaddrs(list) }
     var next = unsafe list
     while let interface = unsafe next {
@@ -25,7 +35,7 @@ package enum LocalHosts {
       }
       unsafe next = interface.pointee.ifa_next
     }
-    return hosts
+    return LocalHosts(names: hosts, failure: nil)
   }
 
   private static func host(of address: UnsafeMutablePointer<sockaddr>) -> String? {

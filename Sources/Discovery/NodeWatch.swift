@@ -11,7 +11,7 @@ enum Question: Hashable, Sendable {
 ///
 /// Confined to whoever drives it. Times are given to it, so that ten silent minutes are a number in a test.
 final class NodeWatch {
-  private let configuration: DiscoveryConfiguration
+  private var configuration: DiscoveryConfiguration
   private let metrics: DiscoveryMetrics
   private let random: () -> Double
   let report: DiscoveryReport
@@ -46,6 +46,16 @@ final class NodeWatch {
       source = .probe
     }
     report = DiscoveryReport(source: source, cell: cell, log: log, metrics: metrics)
+  }
+
+  /// What this machine is called: no target may be called so. A change acts at once on what is published.
+  var localHosts: Set<String> {
+    get { configuration.targets.localHosts }
+    set {
+      guard newValue != localHosts else { return }
+      configuration.targets.localHosts = newValue
+      decide()
+    }
   }
 
   /// When `due` has something to do next, unless an answer comes before.

@@ -80,7 +80,7 @@ struct DiscoveryOptionsReader {
     return DiscoveryConfiguration(
       source: source, staleLimit: try seconds("--stale-limit", options.staleLimit, mayBeZero: true),
       targets: TargetGuard(
-        allowed: patterns.isEmpty ? nil : patterns, localHosts: LocalHosts.current()),
+        allowed: patterns.isEmpty ? nil : patterns, localHosts: LocalHosts.current().names),
       version: Version.number)
   }
 

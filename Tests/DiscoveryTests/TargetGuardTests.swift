@@ -58,8 +58,31 @@ struct TargetGuardTests {
 
   @Test("This machine has a name and a loopback address")
   func localHosts() {
-    #expect(LocalHosts.current().contains("127.0.0.1"))
-    #expect(LocalHosts.current().count > 1)
+    let hosts = LocalHosts.current()
+    #expect(hosts.names.contains("127.0.0.1") && hosts.names.count > 1)
+    #expect(hosts.failure == nil)
+  }
+
+  @Test("A target that becomes this machine's own is no longer served", arguments: [false, true])
+  func moved(verifies: Bool) throws {
+    let listener = try #require(SocketAddress(numeric: "0.0.0.0", port: 8200))
+    let fixture = try WatchFixture.consul(
+      rules: SelectionRules(target: .ip, scheme: .https),
+      targets: TargetGuard(listeners: [listener]), verifies: verifies)
+    let answer = consulAnswer(entry("vault-a", nodeAddress: "10.0.0.7"))
+    try fixture.consul(answer)
+    fixture.probes(["10.0.0.7": 200])
+    #expect(fixture.node == "vault-a")
+    fixture.watch.localHosts = ["10.0.0.8"]
+    #expect(fixture.node == "vault-a")
+    fixture.watch.localHosts = ["10.0.0.7", "10.0.0.8"]
+    #expect(fixture.node == nil)
+    try fixture.consul(answer)
+    #expect(fixture.node == nil)
+    fixture.watch.localHosts = ["10.0.0.8"]
+    try fixture.consul(answer)
+    fixture.probes(["10.0.0.7": 200])
+    #expect(fixture.node == "vault-a")
   }
 
   private func fixture() throws -> WatchFixture {
