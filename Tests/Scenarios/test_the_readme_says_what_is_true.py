@@ -22,7 +22,8 @@ def commands() -> list[str]:
 
 
 def exec_start() -> str:
-    return re.search(r"^ExecStart=(.*)$", UNIT, re.MULTILINE)[1]
+    options = re.search(r'^Environment="OPTIONS=(.*)"$', UNIT, re.MULTILINE)[1]
+    return re.search(r"^ExecStart=(.*)$", UNIT, re.MULTILINE)[1].replace("$OPTIONS", options)
 
 
 def flags(text: str) -> set[str]:
