@@ -18,10 +18,10 @@ final class Transport {
   private var session: TLSSession?
   /// The descriptor may have bytes that were not read yet.
   private(set) var isReadable = true
-  private var bytesLeft = 0
-  private var readsLeft = 0
+  private var bytesLeft: Int32 = 0
+  private var readsLeft: Int32 = 0
   /// What the descriptor's low-water mark was raised to.
-  private var lowWater = 1
+  private var lowWater: Int32 = 1
 
   /// - Parameter unsentBytesMax: the most that waits to be sent.
   init(socket: consuming StreamSocket, pool: BufferPool, unsentBytesMax: Int) {
@@ -45,8 +45,8 @@ final class Transport {
   /// Begins a turn: so much may be read until the next one.
   @inline(__always)
   func beginTurn(_ limits: FrontendLimits) {
-    bytesLeft = limits.turnBytesMax
-    readsLeft = limits.turnReadsMax
+    bytesLeft = Int32(truncatingIfNeeded: limits.turnBytesMax)
+    readsLeft = Int32(truncatingIfNeeded: limits.turnReadsMax)
     wire?.beginTurn(bytes: limits.turnBytesMax)
   }
 
@@ -82,7 +82,7 @@ final class Transport {
     isReadable = output.isFull
     switch result {
     case .bytes(let count):
-      bytesLeft -= count
+      bytesLeft -= Int32(truncatingIfNeeded: count)
       return .bytes
     case .wouldBlock: return .wouldBlock
     case .endOfStream: return .endOfStream
@@ -113,7 +113,7 @@ final class Transport {
     readsLeft -= 1
     switch socket.discard(BufferPool.blockBytes) {
     case .bytes(let count):
-      bytesLeft -= count
+      bytesLeft -= Int32(truncatingIfNeeded: count)
       return .bytes
     case .wouldBlock:
       isReadable = false
@@ -159,7 +159,7 @@ final class Transport {
   /// Wakes us when more is there than what was peeked at: level-triggered polling would spin on a part of a header.
   private func setLowWater(_ bytes: Int) {
     guard bytes != lowWater else { return }
-    lowWater = bytes
+    lowWater = Int32(clamping: bytes)
     // Where the option cannot be set, the deadline still bounds the wait.
     try? socket.setReceiveLowWater(bytes)
   }
@@ -246,7 +246,7 @@ extension Transport {
   /// - Throws: where OpenSSL has no memory left.
   func beginSession(_ context: TLSContext) throws(TLSError) {
     let wire = TLSWire(descriptor: socket.number, output: unsent)
-    wire.beginTurn(bytes: bytesLeft)
+    wire.beginTurn(bytes: Int(bytesLeft))
     session = try TLSSession(context: context, wire: wire)
     self.wire = wire
   }

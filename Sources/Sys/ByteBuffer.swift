@@ -11,23 +11,23 @@
 package final class ByteBuffer {
   private let pool: BufferPool
   /// The most bytes it takes; what a peer can make this process keep for it.
-  private let bytesMax: Int
+  private let bytesMax: Int32
   // Nil, a block lent by the pool, or memory of this buffer's own: `release` gives back or frees it.
   private var base: UnsafeMutablePointer<UInt8>?
-  private var capacity = 0
-  private var start = 0
-  private var end = 0
+  // Two of these stand by for each idle connection, and none comes near 2 GiB: so the numbers take half the room.
+  private var capacity: Int32 = 0
+  private var start: Int32 = 0
   /// No byte of the memory from here on was ever written since it was taken.
-  private var written = 0
+  private var end: Int32 = 0
   private var isLent = false
   private var isShown = false
 
   /// An empty buffer.
   ///
-  /// - Parameter bytesMax: the most bytes it holds at once.
+  /// - Parameter bytesMax: the most bytes it holds at once; less than 2 GiB.
   package init(pool: BufferPool, bytesMax: Int) {
     self.pool = pool
-    self.bytesMax = bytesMax
+    self.bytesMax = Int32(clamping: bytesMax)
     unsafe base = nil
   }
 
@@ -39,7 +39,7 @@ package final class ByteBuffer {
   package var faults: Faults { pool.faults }
 
   @inline(__always)
-  package var count: Int { end - start }
+  package var count: Int { Int(end &- start) }
 
   @inline(__always)
   package var isEmpty: Bool { end == start }
@@ -51,7 +51,7 @@ package final class ByteBuffer {
     isShown = true
     defer { isShown = wasShown }
     // start..<end is initialized, and whatever would change that is refused while `isShown`.
-    let bytes = unsafe UnsafeBufferPointer(start: base.map { unsafe $0 + start }, count: count)
+    let bytes = unsafe UnsafeBufferPointer(start: base.map { unsafe $0 + Int(start) }, count: count)
     return body(unsafe Span(_unsafeElements: bytes))
   }
 
@@ -62,7 +62,7 @@ package final class ByteBuffer {
       pool.faults.report("more bytes used up than there were")
       return removeAll()
     }
-    start += bytes
+    start += Int32(truncatingIfNeeded: bytes)
     if start == end { release() }
   }
 
@@ -79,17 +79,16 @@ package final class ByteBuffer {
   package func withFreeSpace<Result>(
     atLeast bytes: Int, _ body: (inout OutputSpan<UInt8>) -> Result
   ) -> Result? {
-    let permitted = bytesMax - count
-    guard bytes <= permitted, capacity - end >= bytes || makeRoom(for: bytes) else { return nil }
+    let permitted = Int(bytesMax) - count
+    guard bytes <= permitted, room >= bytes || makeRoom(for: bytes) else { return nil }
     isShown = true
     // end..<capacity is owned or lent, and not in use; `finalize` tells how much of it `body` initialized.
     let free = unsafe UnsafeMutableBufferPointer(
-      start: base.map { unsafe $0 + end }, count: min(capacity - end, permitted))
+      start: base.map { unsafe $0 + Int(end) }, count: min(room, permitted))
     var output = unsafe OutputSpan(buffer: free, initializedCount: 0)
     let result = body(&output)
-    end += unsafe output.finalize(for: free)
+    end += unsafe Int32(truncatingIfNeeded: output.finalize(for: free))
     isShown = false
-    written = max(written, end)
     if isEmpty { release() }
     return result
   }
@@ -119,6 +118,10 @@ package final class ByteBuffer {
     if isLent { move(toCapacity: count + spare) }
   }
 
+  /// What can be appended where the bytes lie.
+  @inline(__always)
+  private var room: Int { Int(capacity &- end) }
+
   @inline(never)
   private func makeRoom(for bytes: Int) -> Bool {
     guard !isShown else {
@@ -128,7 +131,7 @@ package final class ByteBuffer {
     let needed = count + bytes
     if unsafe base == nil, needed <= BufferPool.blockBytes {
       unsafe base = unsafe pool.take()
-      capacity = BufferPool.blockBytes
+      capacity = Int32(BufferPool.blockBytes)
       isLent = true
       return true
     }
@@ -143,12 +146,11 @@ package final class ByteBuffer {
     let becomesLent = !isLent && newCapacity <= BufferPool.blockBytes
     // The new memory holds `count` bytes at least, and does not overlap the old, which is ours or lent until here.
     let moved = unsafe becomesLent ? pool.take() : .allocate(capacity: newCapacity)
-    if let base = unsafe base { unsafe moved.initialize(from: base + start, count: count) }
+    if let base = unsafe base { unsafe moved.initialize(from: base + Int(start), count: count) }
     release()
     unsafe base = unsafe moved
-    capacity = becomesLent ? BufferPool.blockBytes : newCapacity
-    end = count
-    written = count
+    capacity = Int32(truncatingIfNeeded: becomesLent ? BufferPool.blockBytes : newCapacity)
+    end = Int32(truncatingIfNeeded: count)
     isLent = becomesLent
   }
 
@@ -158,17 +160,16 @@ package final class ByteBuffer {
     guard let base = unsafe base else { return }
     guard !isShown else { return pool.faults.report("a buffer is emptied while it is shown") }
     if isLent {
-      unsafe pool.give(base, used: written)
+      unsafe pool.give(base, used: Int(end))
     } else {
-      // Of our own, allocated in `move`, with `written` bytes initialized.
-      unsafe base.update(repeating: 0, count: written)
+      // Of our own, allocated in `move`, with `end` bytes initialized.
+      unsafe base.update(repeating: 0, count: Int(end))
       unsafe base.deallocate()
     }
     unsafe self.base = nil
     capacity = 0
     start = 0
     end = 0
-    written = 0
     isLent = false
   }
 }
