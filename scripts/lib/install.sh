@@ -107,6 +107,7 @@ need_test() {
   command -v sslscan >/dev/null || install_packages sslscan
   command -v go >/dev/null || install_packages golang-go
   command -v wrk >/dev/null || install_packages wrk
+  command -v ss >/dev/null || install_packages iproute2
   command -v promtool >/dev/null || unpack_promtool
   [ "${REDIRECTOR_SLOW_TESTS:-}" != 1 ] || command -v testssl >/dev/null ||
     install_packages testssl.sh bsdextrautils

@@ -44,10 +44,11 @@ class Connection:
 
     def __init__(
         self, port: int, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None,
-        seconds: float = 10, server_hostname: str = "localhost",
+        seconds: float = 10, server_hostname: str = "localhost", source: str = "",
     ):
         self.leftover = b""
-        self.socket = socket.create_connection((host, port), timeout=seconds)
+        self.socket = socket.create_connection(
+            (host, port), timeout=seconds, source_address=(source, 0) if source else None)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls:
             self.socket = tls.wrap_socket(self.socket, server_hostname=server_hostname)

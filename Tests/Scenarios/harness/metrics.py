@@ -2,7 +2,7 @@
 
 import re
 
-from .http import Connection
+from .http import Connection, Response
 from .polling import wait_until
 from .redirector import Redirector
 
@@ -38,21 +38,49 @@ class Metrics:
             found[label]: value for key, found, value in self.samples if key == name and value}
 
 
+class Scraper:
+    """Asks the admin listener on one connection that stays, so that none begins or ends for it meanwhile."""
+
+    def __init__(self, run: Redirector):
+        self._connection = Connection(run.admin_port)
+
+    def __enter__(self) -> "Scraper":
+        return self
+
+    def __exit__(self, *_):
+        self._connection.socket.close()
+
+    def __call__(self) -> Metrics:
+        self.send()
+        return self.receive()
+
+    def send(self):
+        self._connection.send(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+
+    def receive(self) -> Metrics:
+        return _metrics(self._connection.response())
+
+
 def scrape(run: Redirector) -> Metrics:
     """Asks the admin listener of a run, on a connection of its own."""
     with Connection(run.admin_port) as connection:
-        response = connection.request("GET", "/metrics", Connection="close")
+        return _metrics(connection.request("GET", "/metrics", Connection="close"))
+
+
+def _metrics(response: Response) -> Metrics:
     assert response.status == 200
     return Metrics(response.body.decode())
 
 
-def wait_for_count(run: Redirector, name: str, count: float, **labels: str) -> Metrics:
+def wait_for_count(
+    run: Redirector | Scraper, name: str, count: float, **labels: str
+) -> Metrics:
     """Waits until a sum of counts is exactly `count`, and gives the scrape that says so."""
     last = 0.0
 
     def reached() -> Metrics | None:
         nonlocal last
-        metrics = scrape(run)
+        metrics = run() if isinstance(run, Scraper) else scrape(run)
         last = metrics(name, **labels)
         return metrics if last == count else None
 
