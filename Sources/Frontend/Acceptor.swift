@@ -71,9 +71,13 @@ final class Acceptor {
     let listener = worker.listeners[index]
     for _ in 0..<budget {
       guard case .watching = modes[index] else { return }
-      guard let place = takePlace(listener, worker) else {
-        return pauseAccepting(index, worker)
+      var taken = worker.admission.takePlace(mayUseReserve: listener.mayUseReserve)
+      if taken == nil {
+        // One goes for one that comes, and none for nobody.
+        if listener.socket.connectionsWaiting == 0 { return }
+        taken = makeRoom(listener, worker)
       }
+      guard let place = taken else { return pauseAccepting(index, worker) }
       switch listener.socket.accept() {
       case .connection(let socket, let peer):
         pause = Self.firstPause
@@ -93,13 +97,11 @@ final class Acceptor {
     }
   }
 
-  /// A place for one more connection, if need be that of an idle one.
-  private func takePlace(_ listener: Listener, _ worker: Worker) -> Admission.Place? {
-    let admission = worker.admission
-    if let place = admission.takePlace(mayUseReserve: listener.mayUseReserve) { return place }
+  /// The place of the connection that was idle for longest.
+  private func makeRoom(_ listener: Listener, _ worker: Worker) -> Admission.Place? {
     worker.control.counters.add(FrontendCounter.limitReached)
     guard worker.reclaimIdle(in: .common) else { return nil }
-    return admission.takePlace(mayUseReserve: listener.mayUseReserve)
+    return worker.admission.takePlace(mayUseReserve: listener.mayUseReserve)
   }
 
   private func pauseAccepting(_ index: Int, _ worker: Worker) {

@@ -50,7 +50,8 @@ def test_one_64_is_one_client(run, version):
     # A place is given back by whoever of them goes.
     second.socket.close()
     wait_for_count(run, "connections_active", 2)
-    assert ask(run, header("2001:db8:1:2:abcd::4"))
+    third = ask(run, header("2001:db8:1:2:abcd::4"))
+    assert third
     assert ask(run, header("2001:db8:1:2:abcd::5")) is None
     rejected(run, 3)
 
