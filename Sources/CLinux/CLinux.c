@@ -1,8 +1,10 @@
 #define _GNU_SOURCE
 #include "CLinux.h"
 
+#include <linux/sockios.h>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 int clinux_accept4(int listener, struct sockaddr *address, socklen_t *length) {
@@ -15,6 +17,11 @@ int clinux_processors(void) {
     return -1;
   }
   return CPU_COUNT(&set);
+}
+
+int clinux_unacknowledged(int socket) {
+  int bytes;
+  return ioctl(socket, SIOCOUTQ, &bytes) == 0 ? bytes : -1;
 }
 
 char **clinux_environment(void) { return environ; }

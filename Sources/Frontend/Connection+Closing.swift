@@ -53,10 +53,17 @@ extension Connection {
     var reason = phase.reasonWhenBroken
     if case .handshaking = phase, transport.hasSession {
       transport.becomeReadable()
-      if case .failed(let failure) = transport.handshake() {
+      switch transport.handshake() {
+      case .failed(let failure):
         worker.countHandshakeFailure(failure, self)
         reason = failure.reason == .connectionReset ? .reset : .handshakeFailed
+      case .done:
+        worker.countHandshake(self)
+        reason = .reset
+      case .wantsRead, .budgetSpent, .closed: break
       }
+    } else if case .readingProxyHeader = phase, transport.hasReceived {
+      reason = .reset
     }
     return close(worker, reason)
   }

@@ -15,6 +15,15 @@ struct ProxyState {
 }
 
 extension Connection {
+  /// The peer has shut down its side: what is missing of a PROXY header will not come, and a held request waits on for its
+  /// answer, which the other side can still carry.
+  func peerFinished(on worker: Worker) {
+    proxy.peerHasFinished = true
+    if case .holding(peerHasFinished: false) = phase {
+      enter(.holding(peerHasFinished: true), since: since, worker)
+    }
+  }
+
   /// Takes exactly the PROXY header from the stream, never a byte behind it.
   func readProxyHeader(_ worker: Worker) -> Step {
     let listener = worker.listeners[listenerIndex]
@@ -57,8 +66,7 @@ extension Connection {
     case .wantsRead: return .wait
     case .budgetSpent: return .yield
     case .closed:
-      // Whether the first step or the PROXY header came before: no request was begun.
-      return close(worker, .noData)
+      return close(worker, transport.hasReceived ? .endOfStream : .noData)
     case .failed(let failure):
       worker.countHandshakeFailure(failure, self)
       return failHandshake(failure, worker)

@@ -31,7 +31,9 @@ extension Connection {
         if case .readingHead(.begun) = phase { continue }
         let since = if case .readingHead(.due) = phase { self.since } else { worker.now }
         enter(.readingHead(.begun), since: since, worker)
-      case .wouldBlock: return .wait
+      case .wouldBlock:
+        if receive.isEmpty, requests > 0 { becomeIdle(worker) }
+        return .wait
       case .budgetSpent: return .yield
       case .endOfStream:
         return closeGracefully(
@@ -40,6 +42,13 @@ extension Connection {
         return closeBroken(worker, reason, failure)
       }
     }
+  }
+
+  /// Nothing of another request is here, as a read has just said; before that a connection is not idle, or somebody could
+  /// take its place while its next request waits to be read.
+  private func becomeIdle(_ worker: Worker) {
+    if case .readingHead(.idle) = phase { return }
+    enter(.readingHead(.idle), since: since, worker)
   }
 
   /// Gathers the answer to one request, and decides what comes after it.
@@ -82,7 +91,7 @@ extension Connection {
         }
       }
       takeFromBuffer(head, worker)
-      finishAnswer(keepsAlive: keepsAlive, worker)
+      finishAnswer(head, keepsAlive: keepsAlive, worker)
     }
   }
 
@@ -93,8 +102,16 @@ extension Connection {
     if worker.isDraining, !hasMore(behind: head) { return false }
     let requestsMax = worker.limits.requestsPerConnectionMax
     if requestsMax > 0, requests + 1 >= requestsMax { return false }
-    if case .length(let bytes) = head.framing { return bytes <= worker.limits.discardBytesMax }
-    return true
+    return !exceedsDiscard(head, worker)
+  }
+
+  /// The body is longer than what is worth reading.
+  private func exceedsDiscard(_ head: RequestHead, _ worker: Worker) -> Bool {
+    if case .length(let bytes) = head.framing {
+      bytes > worker.limits.discardBytesMax
+    } else {
+      false
+    }
   }
 
   /// Drops the head that was answered, and what came of its body together with it: often all of it.
@@ -114,7 +131,7 @@ extension Connection {
 
   /// Whether more came than one request, or may have: when we are stopping, that is answered too.
   private func hasMore(behind head: RequestHead) -> Bool {
-    if transport.isReadable { return true }
+    if transport.lookAgain() { return true }
     let rest = receive.count - head.headBytes
     return switch head.framing {
     case .none: rest > 0
@@ -123,16 +140,18 @@ extension Connection {
     }
   }
 
-  private func finishAnswer(keepsAlive: Bool, _ worker: Worker) {
+  private func finishAnswer(_ head: RequestHead, keepsAlive: Bool, _ worker: Worker) {
     if keepsAlive {
       if !body.isFinished { transport.cork() }
       let next = body.isFinished ? AfterResponse.readHead : .discardBody
       return enter(.writingResponse(then: next), since: worker.now, worker)
     }
     transport.sayGoodbye()
-    let reason: CloseReason = worker.isDraining ? .drained : .answered
-    // A client that has sent all it announced has nothing in flight that a close could answer with a reset.
-    let isSilent = body.isFinished && receive.isEmpty && !transport.isReadable
+    let reason: CloseReason =
+      worker.isDraining ? .drained : exceedsDiscard(head, worker) ? .bodyTooLarge : .answered
+    // Whoever asked for the end himself, and has sent all he announced, sends nothing more but a TLS client's own
+    // goodbye. Everybody else may: he does not know yet.
+    let isSilent = !head.keepsAlive && body.isFinished && receive.isEmpty && !transport.isReadable
     let next = isSilent ? AfterResponse.close(reason) : .linger(reason)
     enter(.writingResponse(then: next), since: worker.now, worker)
   }
@@ -141,12 +160,12 @@ extension Connection {
   func writeResponse(_ worker: Worker, then next: AfterResponse) -> Step {
     switch next {
     case .readHead:
-      enter(.readingHead(receive.isEmpty ? .idle : .begun), since: worker.now, worker)
+      enter(.readingHead(.begun), since: worker.now, worker)
     case .discardBody:
       enter(.discardingBody, since: worker.now, worker)
-    case .close(let reason):
+    case .close(let reason) where transport.isDelivered:
       return close(worker, reason)
-    case .linger(let reason):
+    case .close(let reason), .linger(let reason):
       beginLingering(worker, reason)
     }
     return .again
@@ -161,7 +180,7 @@ extension Connection {
   private func beginHold(_ head: RequestHead, heldSince: MonotonicTime?, _ worker: Worker) {
     if heldSince != nil { return }
     if worker.admission.takeHold() {
-      enter(.holding, since: worker.now, worker)
+      enter(.holding(peerHasFinished: false), since: worker.now, worker)
     } else {
       answer(head, heldSince: nil, mayHold: false, worker)
     }
@@ -187,12 +206,13 @@ extension Connection {
         case .finished(let used):
           receive.consume(used)
           transport.uncork()
-          enter(.readingHead(receive.isEmpty ? .idle : .begun), since: worker.now, worker)
+          enter(.readingHead(.begun), since: worker.now, worker)
           return .again
         case .tooLarge:
           beginLingering(worker, .bodyTooLarge)
           return .again
-        case .malformed:
+        case .malformed(let error):
+          worker.countBadRequest(error)
           // The answer is out already: there is nothing to say but goodbye.
           beginLingering(worker, .badRequest)
           return .again
@@ -213,7 +233,7 @@ extension Connection {
   /// Gathers an answer that says what is wrong, and closes for `reason` once it is out.
   @discardableResult
   func refuse(_ response: ErrorResponse, reason: CloseReason, _ worker: Worker) -> Step {
-    worker.count(status: response.status, method: .other)
+    worker.count(status: response.status, method: parser.method ?? .other)
     let server = worker.server
     let room =
       ErrorResponse.frameBytesMax + response.message.utf8CodeUnitCount + server.count

@@ -14,7 +14,7 @@ import TLS
 /// readingHead due     readable             10 s, when it was due     close_notify, closed
 ///             begun   readable             10 s, its first byte      408, lingering
 ///             idle    readable             75 s, the last answer     close_notify, closed
-/// holding             the peer's hangup    --hold, its head          503
+/// holding             the peer's end       --hold, its head          503
 /// writingResponse     writable             10 s, the answer          closed
 /// discardingBody      readable             5 s, the answer           lingering
 /// lingering           readable             10 s, our FIN             closed
@@ -85,7 +85,7 @@ final class Connection {
     let (old, new) = (phase.list, next.list)
     phase = next
     self.since = since
-    if old != nil || new != nil { worker.move(self, from: old, to: new) }
+    if old != new { worker.move(self, from: old, to: new) }
   }
 
   // MARK: A turn
@@ -156,8 +156,13 @@ final class Connection {
     }
   }
 
-  /// The phase has lasted as long as it may.
+  /// The phase has lasted as long as it may. What has come in time is looked at first: the worker itself may be late.
   func expire(on worker: Worker) {
+    if phase.interest.contains(.read), transport.lookAgain() {
+      advance(on: worker)
+      let timeout = phase.timeout(worker.limits, isDraining: worker.isDraining)
+      if since + timeout > worker.now { return }
+    }
     switch phase {
     case .readingProxyHeader: close(worker, .proxyHeaderTimeout)
     case .handshaking: close(worker, .handshakeTimeout)

@@ -15,8 +15,8 @@ enum ConnectionPhase {
   /// The TLS handshake is under way.
   case handshaking
   case readingHead(HeadProgress)
-  /// A whole head is here, and its answer is not known yet.
-  case holding
+  /// A whole head is here, and its answer is not known yet. A client that has finished its side waits for it all the same.
+  case holding(peerHasFinished: Bool)
   /// Answers are on their way; what comes after them is decided.
   case writingResponse(then: AfterResponse)
   /// The answer is out, its request's body is still coming, and is dropped.
@@ -30,7 +30,7 @@ enum ConnectionPhase {
 enum HeadProgress {
   /// Nothing: the connection's first request is due.
   case due
-  /// Nothing: the connection is kept for another request.
+  /// Nothing, as a read has said: the connection is kept for another request.
   case idle
   /// A part of it, and more is due.
   case begun
@@ -65,7 +65,7 @@ extension ConnectionPhase {
     // A part of a header stays in the kernel, where only the hangup tells that nothing more will come.
     case .readingProxyHeader: [.read, .hangup]
     case .handshaking, .readingHead, .discardingBody, .lingering: .read
-    case .holding: .hangup
+    case .holding(let peerHasFinished): peerHasFinished ? [] : .hangup
     case .writingResponse: .write
     case .closed: []
     }

@@ -42,6 +42,18 @@ final class Transport {
     isReadable = true
   }
 
+  /// Looks whether there is something to read: for whoever is about to end a connection because there is not.
+  func lookAgain() -> Bool {
+    if !isReadable { isReadable = socket.isReadable }
+    return isReadable
+  }
+
+  /// Something has come on this connection that it has not taken yet: a part of a PROXY header, or of a handshake.
+  var hasReceived: Bool { lowWater > 1 || wire?.hasReceived ?? false }
+
+  /// The peer's kernel has all that was sent.
+  var isDelivered: Bool { socket.isDelivered }
+
   /// Begins a turn: so much may be read until the next one.
   @inline(__always)
   func beginTurn(_ limits: FrontendLimits) {

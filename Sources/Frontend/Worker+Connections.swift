@@ -32,7 +32,7 @@ extension Worker {
       return
     }
     // Behind a load balancer all come from its address: whose connection it is, the PROXY header will tell.
-    guard !listener.proxyProtocol.isOff || admit(connection) else {
+    guard !listener.proxyProtocol.isOff || listener.mayUseReserve || admit(connection) else {
       connection.close(self, .addressLimit)
       return
     }
@@ -93,9 +93,15 @@ extension Worker {
   ///
   /// - Parameter place: whose place is wanted; nil where it is the descriptor.
   func reclaimIdle(in place: Admission.Place?) -> Bool {
-    guard let idle = connections.longestIdle(in: place) else { return false }
-    idle.closeGracefully(self, .reclaimed)
-    return true
+    while let idle = connections.longestIdle(in: place) {
+      if !idle.transport.lookAgain() {
+        idle.closeGracefully(self, .reclaimed)
+        return true
+      }
+      // Its next request is here, and no event has told yet.
+      idle.advance(on: self)
+    }
+    return false
   }
 
   /// Another worker has a connection to take and none that is idle: one of ours goes, and who comes first takes the place.

@@ -132,12 +132,11 @@ final class Worker {
       return
     }
     if event.isReadable { connection.transport.becomeReadable() }
-    if event.isHangup {
-      if case .holding = connection.phase {
-        connection.close(self, .abandonedHold)
-        return
-      }
-      connection.proxy.peerHasFinished = true
+    if event.isHangup { connection.peerFinished(on: self) }
+    // Nobody is there any more whom the answer could reach, and nothing else would be read.
+    if event.isShutDown, case .holding = connection.phase {
+      connection.close(self, .abandonedHold)
+      return
     }
     if !connection.isQueued { connection.advance(on: self) }
   }

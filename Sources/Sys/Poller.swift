@@ -32,8 +32,10 @@ package struct PollEvent: Sendable {
   package let token: UInt64
   package let isReadable: Bool
   package let isWritable: Bool
-  /// Both directions are gone, or the socket has an error (EPOLLHUP, EPOLLERR).
+  /// The socket has an error (EPOLLERR): a reset, or a peer that answers no more.
   package let isBroken: Bool
+  /// Both directions are shut down (EPOLLHUP). What came before may still be there to read.
+  package let isShutDown: Bool
   /// The peer shut down its side (EPOLLRDHUP).
   package let isHangup: Bool
 }
@@ -108,9 +110,10 @@ package struct Poller: ~Copyable {
     let flags = unsafe event.events
     return PollEvent(
       token: unsafe event.data.u64,
-      isReadable: flags & EPOLLIN.rawValue != 0,
+      isReadable: flags & (EPOLLIN.rawValue | EPOLLHUP.rawValue) != 0,
       isWritable: flags & EPOLLOUT.rawValue != 0,
-      isBroken: flags & (EPOLLHUP.rawValue | EPOLLERR.rawValue) != 0,
+      isBroken: flags & EPOLLERR.rawValue != 0,
+      isShutDown: flags & EPOLLHUP.rawValue != 0,
       isHangup: flags & EPOLLRDHUP.rawValue != 0)
   }
 }

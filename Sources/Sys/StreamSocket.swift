@@ -40,6 +40,17 @@ package struct StreamSocket: ~Copyable {
     receive(into: &output, flags: Int32(MSG_PEEK))
   }
 
+  /// Whether there is something to read now: a byte, or the end of the stream.
+  package var isReadable: Bool {
+    var byte: UInt8 = 0
+    // One byte at most is written, and it stays in the kernel as well.
+    let result = unsafe recv(number, &byte, 1, Int32(MSG_PEEK))
+    return result >= 0 || (errno != EAGAIN && errno != EINTR)
+  }
+
+  /// The peer's kernel has everything that was sent: a close that a reset answers can destroy none of it.
+  package var isDelivered: Bool { clinux_unacknowledged(number) == 0 }
+
   /// Drops up to `bytes` bytes that have come, without copying them (MSG_TRUNC, tcp(7)).
   package func discard(_ bytes: Int) -> TransferResult {
     while true {

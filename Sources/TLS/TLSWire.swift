@@ -19,6 +19,8 @@ package final class TLSWire {
   package var bytesLeft = 0
   /// A read was refused since the turn began, for want of budget and not of bytes.
   private(set) var isBudgetSpent = false
+  /// Something has come from the peer.
+  package private(set) var hasReceived = false
   /// The peer has closed its side.
   private(set) var isAtEnd = false
   /// Why the last read failed: an `errno`, or 0.
@@ -71,6 +73,7 @@ package final class TLSWire {
       let result = unsafe recv(descriptor, pointer, bytes, 0)
       if result > 0 {
         bytesLeft -= result
+        hasReceived = true
         return .bytes(result)
       }
       if result == 0 {

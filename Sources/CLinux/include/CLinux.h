@@ -22,6 +22,9 @@ int clinux_processors(void);
 /// The variables of this process's environment, as environ(7) has them.
 char *_Nullable *_Nullable clinux_environment(void);
 
+/// Bytes of a connected TCP socket that its peer has not acknowledged (SIOCOUTQ, tcp(7)); -1 where the kernel does not say.
+int clinux_unacknowledged(int socket);
+
 /// Names the calling thread for ps and gdb: at most 15 bytes.
 void clinux_name_thread(const char *_Nonnull name);
 
