@@ -24,6 +24,11 @@ int clinux_unacknowledged(int socket) {
   return ioctl(socket, SIOCOUTQ, &bytes) == 0 ? bytes : -1;
 }
 
+int clinux_unread(int socket) {
+  int bytes;
+  return ioctl(socket, SIOCINQ, &bytes) == 0 ? bytes : -1;
+}
+
 char **clinux_environment(void) { return environ; }
 
 void clinux_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }

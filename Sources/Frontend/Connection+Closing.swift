@@ -23,7 +23,7 @@ extension Connection {
   /// Says goodbye, and reads on for a while once that is out, so that a reset does not destroy what was sent.
   func beginLingering(_ worker: Worker, _ reason: CloseReason) {
     receive.removeAll()
-    transport.sayGoodbye()
+    transport.end()
     transport.becomeReadable()
     enter(.lingering(reason, finIsSent: false), since: worker.now, worker)
   }

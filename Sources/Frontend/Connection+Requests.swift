@@ -67,6 +67,7 @@ extension Connection {
 
     let responder = worker.responders[listenerIndex]
     let room = responder.responseBytesMax + head.target.range.count
+    let before = transport.unsentBytes
     let outcome = receive.withBytes { bytes in
       transport.write(atLeast: room) { output in
         responder.respond(to: head, bytes: bytes, context: context, into: &output)
@@ -81,7 +82,8 @@ extension Connection {
       worker.buffers.faults.report("a responder holds what may not be held")
       close(worker, .internalError)
     case .answered(let status):
-      requestsLeft -= 1
+      let cost = 1 + (transport.unsentBytes - before) / worker.limits.turnAnswerBytes
+      requestsLeft = max(0, requestsLeft - cost)
       requests += 1
       worker.count(status: status, method: head.method)
       if worker.accessLog != .off, worker.logWriter.isEnabled {

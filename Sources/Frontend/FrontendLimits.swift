@@ -51,6 +51,10 @@ package struct FrontendLimits: Sendable {
   package var turnReadsMax = 16
   /// and requests answered.
   package var turnRequestsMax = 64
+  /// or what they come to in answers, one for each so many bytes: a long one is more work than a redirect,
+  package var turnAnswerBytes = 512
+  /// Held requests asked for again in one turn of a worker's loop.
+  package var heldAnswersMax = 128
   /// Answers gathered, in bytes, before they are sent.
   package var gatherBytesMax = 64 << 10
   /// What may be unsent of a connection, in bytes: gathered answers, the largest one behind them, and what TLS adds.

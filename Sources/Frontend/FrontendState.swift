@@ -40,12 +40,24 @@ final class FrontendState: Sendable {
   }
 }
 
-/// What reaches one worker from other threads: a wakeup; and what leaves it: its counts.
+/// What reaches one worker from other threads: a wakeup, and the news that something was published; and what leaves it: its counts.
 final class WorkerControl: Sendable {
   let wakeup: Wakeup
   let counters = CounterBlock()
+  private let hasNews = Atomic<Bool>(false)
 
   init() throws(SystemError) {
     wakeup = try Wakeup()
+  }
+
+  /// Something was published that a held request waits for.
+  func announce() {
+    hasNews.store(true, ordering: .releasing)
+    wakeup.signal()
+  }
+
+  /// Whether something was published since the last call.
+  func takeNews() -> Bool {
+    hasNews.load(ordering: .relaxed) && hasNews.exchange(false, ordering: .acquiringAndReleasing)
   }
 }

@@ -16,12 +16,13 @@ final class Transport {
   private let pool: BufferPool
   private var wire: TLSWire?
   private var session: TLSSession?
+  /// Nothing is read or written any more: what is unsent leaves, and no session says how.
+  private var hasEnded = false
   /// The descriptor may have bytes that were not read yet.
   private(set) var isReadable = true
   private var bytesLeft: Int32 = 0
   private var readsLeft: Int32 = 0
-  /// What the descriptor's low-water mark was raised to.
-  private var lowWater: Int32 = 1
+  private var proxyHeader = ProxyHeaderReader()
 
   /// - Parameter unsentBytesMax: the most that waits to be sent.
   init(socket: consuming StreamSocket, pool: BufferPool, unsentBytesMax: Int) {
@@ -49,7 +50,7 @@ final class Transport {
   }
 
   /// Something has come on this connection that it has not taken yet: a part of a PROXY header, or of a handshake.
-  var hasReceived: Bool { lowWater > 1 || wire?.hasReceived ?? false }
+  var hasReceived: Bool { proxyHeader.hasBegun || wire?.hasReceived ?? false }
 
   /// The peer's kernel has all that was sent.
   var isDelivered: Bool { socket.isDelivered }
@@ -79,6 +80,10 @@ final class Transport {
     guard isReadable else { return .wouldBlock }
     guard readsLeft > 0, bytesLeft > 0 else { return .budgetSpent }
     readsLeft -= 1
+    if hasEnded {
+      pool.faults.report("nothing is read after the end")
+      return .failed(.internalError, nil)
+    }
     let result = receive.withFreeSpace(atLeast: Self.readBytesMin) { output in
       session == nil ? receivePlain(into: &output) : receiveSealed(into: &output)
     }
@@ -135,45 +140,19 @@ final class Transport {
     }
   }
 
-  /// Looks at a PROXY header, which stays in the kernel until it is whole, since what follows may be for TLS to read; and
-  /// takes exactly its bytes once it is.
+  /// Reads a PROXY header, and not a byte behind it.
   ///
   /// - Returns: what the parser says; nil where `result` says why there is nothing to parse.
   func readProxyHeader(
     _ parser: ProxyHeaderParser
   ) -> (result: ReadResult, header: ProxyParseResult?) {
     guard isReadable else { return (.wouldBlock, nil) }
-    let (peeked, parsed) = pool.withScratch(atLeast: BufferPool.blockBytes) { output in
-      (socket.peek(into: &output), parser.parse(output.span))
+    let (result, parsed) = proxyHeader.read(socket, pool, parser)
+    switch (result, parsed) {
+    case (.wouldBlock, _), (_, .incomplete): isReadable = false
+    default: break
     }
-    switch peeked {
-    case .bytes: break
-    case .wouldBlock:
-      isReadable = false
-      return (.wouldBlock, nil)
-    case .endOfStream: return (.endOfStream, nil)
-    case .failed: return (.failed(.reset, nil), nil)
-    }
-    switch parsed {
-    case .incomplete(let needs):
-      isReadable = false
-      setLowWater(needs)
-    case .complete(_, let consumed):
-      setLowWater(1)
-      guard case .bytes(consumed) = socket.discard(consumed) else {
-        return (.failed(.reset, nil), nil)
-      }
-    case .failed: break
-    }
-    return (.bytes, parsed)
-  }
-
-  /// Wakes us when more is there than what was peeked at: level-triggered polling would spin on a part of a header.
-  private func setLowWater(_ bytes: Int) {
-    guard bytes != lowWater else { return }
-    lowWater = Int32(clamping: bytes)
-    // Where the option cannot be set, the deadline still bounds the wait.
-    try? socket.setReceiveLowWater(bytes)
+    return (result, parsed)
   }
 
   // MARK: Sending
@@ -187,6 +166,10 @@ final class Transport {
   func write<Result>(
     atLeast bytes: Int, _ body: (inout OutputSpan<UInt8>) -> Result
   ) -> Result? {
+    if hasEnded {
+      pool.faults.report("nothing is written after the end")
+      return nil
+    }
     guard session != nil else {
       let result = unsent.withFreeSpace(atLeast: bytes + 1) { output in
         let result = body(&output)
@@ -238,6 +221,15 @@ final class Transport {
   /// Gathers close_notify behind all that is to be sent; nothing may be written after it.
   func sayGoodbye() {
     session?.closeNotify()
+  }
+
+  /// Says goodbye, and gives back what the session holds: a refused client's certificates, the lists of its hello. What the
+  /// client still sends is only to be discarded.
+  func end() {
+    sayGoodbye()
+    hasEnded = true
+    session = nil
+    wire = nil
   }
 
   /// Lets the kernel keep what is sent until `uncork`, and for a fifth of a second at most: many clients give up a

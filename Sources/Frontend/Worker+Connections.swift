@@ -112,6 +112,7 @@ extension Worker {
 
   /// The connection goes on after everybody else had a turn.
   func resumeLater(_ connection: Connection) {
+    if connection.isQueued { return }
     connection.isQueued = true
     queue.append(connection.token)
   }

@@ -36,6 +36,8 @@ final class Worker {
   private var due: [Int] = []
   /// Connections with more to do, which go on in the next turn of the loop.
   var queue: [UInt64] = []
+  /// Connections whose held request is to be asked for again, since something was published.
+  private var waiting: ArraySlice<UInt64> = []
   var proxyErrorLog = LogLimiter()
   var reportedFaults: Set<String> = []
 
@@ -102,12 +104,13 @@ final class Worker {
     if !queue.isEmpty { swap(&left, &queue) }
     for index in 0..<count { handle(poller.event(index)) }
     for token in left { goOn(token) }
+    answerWaiting()
     expireDeadlines()
     acceptor.retry(self)
   }
 
   private var waitMilliseconds: Int32 {
-    if !queue.isEmpty { return 0 }
+    if !queue.isEmpty || !waiting.isEmpty { return 0 }
     let sleep = deadlines.sleepMilliseconds(now: now)
     let retry = acceptor.retryMilliseconds(now: now)
     if sleep < 0 { return retry }
@@ -142,15 +145,26 @@ final class Worker {
   }
 
   private func handleWakeup() {
-    for connection in connections.all(.held) {
-      connection.answerHeld(self, mayHold: true)
-      connection.advance(on: self)
-    }
+    if control.takeNews() { waiting = connections.all(.held).map(\.token)[...] }
     if admission.takeRoomRequest() { makeRoomForOthers() }
     switch state.stage {
     case .running: break
     case .draining: beginDrain()
     case .stopping: closeAll(.drainTimeout)
+    }
+  }
+
+  /// Asks again for held requests, those that wait for longest first, and so many in a turn of the loop: the others come
+  /// between.
+  private func answerWaiting() {
+    guard !waiting.isEmpty else { return }
+    let some = waiting.prefix(limits.heldAnswersMax)
+    waiting.removeFirst(some.count)
+    for token in some {
+      guard let connection = connections.find(token: token), case .holding = connection.phase
+      else { continue }
+      connection.answerHeld(self, mayHold: true)
+      connection.advance(on: self)
     }
   }
 

@@ -54,19 +54,19 @@ package final class WorkerPool: Sendable {
 
   /// Wakes every worker: something was published that a held request waits for.
   package func wake() {
-    for control in controls { control.wakeup.signal() }
+    for control in controls { control.announce() }
   }
 
   /// Takes no more connections, finishes what is under way, and ends the workers; `finished` tells when.
   package func drain() {
     state.stage = .draining
-    wake()
+    for control in controls { control.wakeup.signal() }
   }
 
   /// Closes whatever a drain has not finished.
   package func stop() {
     state.stage = .stopping
-    wake()
+    for control in controls { control.wakeup.signal() }
   }
 
   /// Waits for the workers' threads; to be called after `finished` was signalled.

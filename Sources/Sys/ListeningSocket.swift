@@ -27,6 +27,8 @@ package final class ListeningSocket: Sendable {
     // Accepted sockets inherit these: answers leave at once, and the kernel finds dead peers.
     try setOption(descriptor.number, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
     try setOption(descriptor.number, SOL_SOCKET, SO_KEEPALIVE, 1)
+    // A byte sent as urgent is a byte of the stream like any other.
+    try setOption(descriptor.number, SOL_SOCKET, SO_OOBINLINE, 1)
     try setOption(descriptor.number, Int32(IPPROTO_TCP), TCP_KEEPIDLE, 60)
     // The pointer is used for the call alone.
     _ = unsafe try address.withSockaddr { (pointer, length) throws(SystemError) in

@@ -40,6 +40,9 @@ package struct StreamSocket: ~Copyable {
     receive(into: &output, flags: Int32(MSG_PEEK))
   }
 
+  /// How many bytes have come and are not read.
+  package var unreadBytes: Int { max(0, Int(clinux_unread(number))) }
+
   /// Whether there is something to read now: a byte, or the end of the stream.
   package var isReadable: Bool {
     var byte: UInt8 = 0

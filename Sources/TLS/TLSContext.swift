@@ -142,6 +142,7 @@ private func configure(_ context: OpaquePointer) throws(TLSError) {
   else { throw TLSContext.refusal() }
   unsafe SSL_CTX_set_alpn_select_cb(context, selectApplicationProtocol, nil)
   unsafe FirstRecord.watch(context)
+  unsafe ClientHello.watch(context)
 }
 
 /// Sets what a ticket must have in common with a context that resumes its session.

@@ -137,9 +137,7 @@ extension TLSSession {
   @inline(never)
   private mutating func explain(_ result: Int32) -> TLSProgress {
     let error = unsafe SSL_get_error(ssl, result)
-    if wire.isFlooded || wire.hasOverflowed {
-      return fail(TLSFailure(wire.isFlooded ? .messageFlood : .sendQueueFull))
-    }
+    if let reason = wire.refusal { return fail(TLSFailure(reason)) }
     switch error {
     case SSL_ERROR_WANT_READ:
       return wire.isBudgetSpent ? .budgetSpent : .wantsRead

@@ -11,6 +11,10 @@ package final class TLSWire {
   /// a dozen.
   package static let idleMessagesMax = 64
 
+  /// Bytes that a client may send before we have answered its ClientHello: twice what post-quantum shares, a ticket with a
+  /// client's certificate in it, and what is read ahead come to.
+  static let helloBytesMax = 48 << 10
+
   /// A non-blocking stream socket. It stays its owner's, and outlives the session.
   let descriptor: Int32
   /// Takes what is to be sent.
@@ -25,6 +29,11 @@ package final class TLSWire {
   private(set) var isAtEnd = false
   /// Why the last read failed: an `errno`, or 0.
   private(set) var systemError: Int32 = 0
+  /// The ClientHello has more in it, or is longer, than any client's.
+  private(set) var hasRefusedHello = false
+  /// Bytes received before anything was sent.
+  private var helloBytes = 0
+  private var hasSent = false
   /// The output would have outgrown its bound.
   private(set) var hasOverflowed = false
   /// Messages after the handshake that carried no data.
@@ -52,6 +61,13 @@ package final class TLSWire {
   /// The peer has sent more messages without data than any client needs.
   var isFlooded: Bool { idleMessages > Self.idleMessagesMax }
 
+  /// Why the session has to end, whatever OpenSSL says; nil where it has not.
+  var refusal: TLSFailure.Reason? {
+    if isFlooded { return .messageFlood }
+    if hasOverflowed { return .sendQueueFull }
+    return hasRefusedHello ? .clientHelloTooLarge : nil
+  }
+
   /// What came of a read.
   enum Received {
     case bytes(Int)
@@ -74,6 +90,7 @@ package final class TLSWire {
       if result > 0 {
         bytesLeft -= result
         hasReceived = true
+        if !hasSent, isHelloTooLong(result) { return .end }
         return .bytes(result)
       }
       if result == 0 {
@@ -89,9 +106,22 @@ package final class TLSWire {
     }
   }
 
+  private func isHelloTooLong(_ bytes: Int) -> Bool {
+    helloBytes += bytes
+    if helloBytes <= Self.helloBytesMax { return false }
+    hasRefusedHello = true
+    return true
+  }
+
+  /// The ClientHello has more in it than any client's.
+  func refuseHello() {
+    hasRefusedHello = true
+  }
+
   /// Takes bytes to be sent; false where there would be too many.
   @inline(__always)
   func send(_ bytes: Span<UInt8>) -> Bool {
+    hasSent = true
     if output.append(bytes) { return true }
     hasOverflowed = true
     return false

@@ -25,6 +25,9 @@ char *_Nullable *_Nullable clinux_environment(void);
 /// Bytes of a connected TCP socket that its peer has not acknowledged (SIOCOUTQ, tcp(7)); -1 where the kernel does not say.
 int clinux_unacknowledged(int socket);
 
+/// Bytes of a connected TCP socket that have come and are not read (SIOCINQ, tcp(7)); -1 where the kernel does not say.
+int clinux_unread(int socket);
+
 /// Names the calling thread for ps and gdb: at most 15 bytes.
 void clinux_name_thread(const char *_Nonnull name);
 
