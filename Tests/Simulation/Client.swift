@@ -1,0 +1,278 @@
+import Glibc
+
+/// A client of one connection: what it says, cut as the script wants it, and what it hears.
+final class Client {
+  /// Within its world; part of every target that it asks for.
+  let serial: Int
+  let options: ConnectOptions
+  /// Its socket; -1 once that is closed.
+  private(set) var descriptor: Int32
+  /// The socket's own address, as the server's log writes it.
+  let address: String
+  let session: ClientSession?
+  var gate: Gate
+  /// Bytes that may pass a closed gate.
+  var plainAllowance = 0
+  var wireAllowance = 0
+  var readAllowance = 0
+
+  /// What is to be said, and not encrypted yet.
+  private var plain = Queue()
+  /// What is to be sent.
+  private(set) var wire = Queue()
+  var hearing: Hearing
+
+  /// The server's side of it, from when it was accepted.
+  var connection: ServerSide?
+  var closeReason: String?
+  /// How the server's bytes ended; nil where they have not.
+  private(set) var end: End?
+  private(set) var hasFinishedWriting = false
+  /// It had something else to say than whole requests: what it hears is only looked through for others' answers.
+  private(set) var isGarbled = false
+  private var hasAskedForKeys = false
+  /// Bytes that it sent since its backlog was seen empty.
+  var onItsWay = 0
+
+  enum End: Equatable {
+    case finished, reset, refused
+  }
+
+  init?(serial: Int, options: ConnectOptions, port: UInt16, ticket: Ticket?, world: World) {
+    let receiveBytes = options.hasTinyWindow ? Socket.tinyBytes : nil
+    guard
+      let descriptor = Socket.connect(
+        port: port, source: options.source, receiveBytes: receiveBytes)
+    else { return nil }
+    self.serial = serial
+    self.options = options
+    self.descriptor = descriptor
+    let localPort = Socket.localPort(descriptor)
+    address = "127.0.0.\(2 + options.source):\(localPort)"
+    gate = options.gate
+    session =
+      options.speaksTLS ? ClientSession(world.materials, options, ticket: ticket) : nil
+    hearing = Hearing(serial: serial)
+    wire.append(options.proxyHeader(port: localPort))
+  }
+
+  /// Its socket is open.
+  var isOpen: Bool { descriptor >= 0 }
+  /// Nothing more can happen on it.
+  var isOver: Bool { !isOpen || end != nil }
+  var hasSomethingToSend: Bool { !wire.isEmpty || !plain.isEmpty }
+  /// It says what an honest client says, hears all, and has not gone away.
+  var isHonest: Bool { !isGarbled && isOpen && !hasAskedForKeys }
+
+  // MARK: Saying
+
+  /// Says `count` requests of a kind at once.
+  func ask(_ kind: RequestKind, count: Int, size: UInt8, settings: Settings) {
+    guard !hasFinishedWriting else { return }
+    let writer = RequestWriter(settings: settings, isAdmin: options.target == .admin)
+    var bytes: [UInt8] = []
+    for _ in 0..<count {
+      let number = hearing.expectations.count
+      var (expectation, isLast) = writer.write(
+        kind, serial: "c\(serial)-r\(number)", size: size, into: &bytes)
+      expectation.headEnd += plain.total
+      if options.target.isEncrypted, options.isPlain {
+        expectation.outcome = .refused(400)
+        isLast = true
+      }
+      hearing.expect(expectation, isLast: isLast)
+    }
+    plain.append(bytes)
+  }
+
+  /// Puts bytes on the wire as they are, below TLS.
+  func sendRaw(_ bytes: [UInt8]) {
+    isGarbled = true
+    wire.append(bytes)
+  }
+
+  func updateKeys(_ count: Int, asks: Bool) {
+    guard let session, session.isOpen, !hasFinishedWriting else { return }
+    hasAskedForKeys = true
+    session.updateKeys(count, asks: asks)
+  }
+
+  func renegotiate() {
+    guard let session, session.isOpen, !hasFinishedWriting else { return }
+    isGarbled = true
+    session.renegotiate()
+  }
+
+  /// Moves what may pass: to TLS, to the wire, to the kernel.
+  func pump(_ world: World) throws(Violation) {
+    guard isOpen else { return }
+    if let session, !session.isOpen, end == nil { try shake(session) }
+    seal()
+    let before = wire.taken
+    var most = gate.contains(.wire) ? wireAllowance : .max
+    while !wire.isEmpty, most > 0 {
+      guard case .bytes(let count) = Socket.send(descriptor, wire.front(most)) else { break }
+      wire.drop(count)
+      most -= count
+      if gate.contains(.wire) { wireAllowance -= count }
+    }
+    if wire.taken > before {
+      hearing.noteSent(upTo: wire.taken, generation: world.generation)
+      world.noteTraffic(self, bytes: wire.taken - before)
+    }
+  }
+
+  private func seal() {
+    let most = gate.contains(.plain) ? plainAllowance : .max
+    if let session {
+      if session.isOpen, !plain.isEmpty, most > 0 {
+        let piece = plain.front(most)
+        session.write(piece)
+        advancePlain(piece.count)
+      }
+      var output: [UInt8] = []
+      session.takeOutput(into: &output)
+      wire.append(output)
+    } else if !plain.isEmpty, most > 0 {
+      let piece = plain.front(most)
+      wire.append(Array(piece))
+      advancePlain(piece.count)
+    }
+    hearing.noteSealed(upTo: plain.taken, wireEnd: wire.total)
+  }
+
+  private func advancePlain(_ count: Int) {
+    plain.drop(count)
+    if gate.contains(.plain) { plainAllowance -= count }
+  }
+
+  // MARK: Hearing
+
+  /// Reads what came, as far as it may.
+  func receive(_ world: World) throws(Violation) {
+    guard isOpen, end == nil else { return }
+    while true {
+      let most = gate.contains(.reading) ? readAllowance : world.scratch.count
+      guard most > 0 else { return }
+      switch Socket.receive(descriptor, into: &world.scratch, atMost: most) {
+      case .bytes(let count):
+        if gate.contains(.reading) { readAllowance -= count }
+        world.bytesMoved += count
+        try hear(world.scratch[..<count], world)
+        if end != nil { return }
+        // Less than there was room for is all there was.
+        if count < most { return }
+      case .later: return
+      case .end:
+        end = .finished
+        return
+      case .failed:
+        end = .reset
+        return
+      }
+    }
+  }
+
+  private func hear(_ bytes: ArraySlice<UInt8>, _ world: World) throws(Violation) {
+    guard let session else {
+      return try take(bytes, world)
+    }
+    session.receive(bytes)
+    if !session.isOpen { try shake(session) }
+    while session.isOpen {
+      switch session.read(into: &world.plaintext) {
+      case .bytes(let count):
+        try take(world.plaintext[..<count], world)
+        world.keepTicket(of: self)
+      case .later, .closed:
+        try pump(world)
+        return
+      case .refused:
+        end = .refused
+        return
+      case .broken(let reason):
+        try fail(reason)
+        return
+      }
+    }
+  }
+
+  private func take(_ bytes: ArraySlice<UInt8>, _ world: World) throws(Violation) {
+    // An alert in clear text, to one who speaks none.
+    if options.target.isEncrypted, session == nil, hearing.answered == 0, bytes.first == 0x15 {
+      isGarbled = true
+    }
+    if isGarbled { return try hearing.lookForOthers(bytes) }
+    try hearing.take(bytes, world)
+  }
+
+  private func shake(_ session: ClientSession) throws(Violation) {
+    switch session.handshake() {
+    case .bytes, .later, .closed: break
+    case .refused: end = .refused
+    case .broken(let reason): try fail(reason)
+    }
+  }
+
+  private func fail(_ reason: String) throws(Violation) {
+    end = .refused
+    if isGarbled { return }
+    throw Violation(
+      "a client receives TLS as it was meant for it", "client c\(serial) says: \(reason)")
+  }
+
+  // MARK: Ending
+
+  func halfClose() {
+    guard isOpen, !hasFinishedWriting else { return }
+    hasFinishedWriting = true
+    shutdown(descriptor, Int32(SHUT_WR))
+  }
+
+  func closeNotify() {
+    guard let session, isOpen, !hasFinishedWriting else { return }
+    hasFinishedWriting = true
+    session.closeNotify()
+  }
+
+  func close() {
+    guard isOpen else { return }
+    Glibc.close(descriptor)
+    descriptor = -1
+  }
+
+  func reset() {
+    guard isOpen else { return }
+    Socket.reset(descriptor)
+    descriptor = -1
+  }
+
+  func openGates() {
+    gate = []
+  }
+}
+
+/// Bytes that go in at one end and out at the other, and how many have.
+struct Queue {
+  private var bytes: [UInt8] = []
+  private var start = 0
+  /// All that ever went in.
+  private(set) var total = 0
+
+  var isEmpty: Bool { start == bytes.count }
+  /// All that ever went out.
+  var taken: Int { total - (bytes.count - start) }
+
+  mutating func append(_ more: [UInt8]) {
+    if start == bytes.count {
+      bytes.removeAll(keepingCapacity: true)
+      start = 0
+    }
+    bytes += more
+    total += more.count
+  }
+
+  func front(_ most: Int) -> ArraySlice<UInt8> { bytes[start...].prefix(most) }
+
+  mutating func drop(_ count: Int) { start += count }
+}

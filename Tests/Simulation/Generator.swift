@@ -1,0 +1,84 @@
+/// Makes a script of a seed. Each script does few kinds of things, and some of them often (swarm testing, Groce et
+/// al. 2012): what happens only to those who do nothing else is found that way.
+struct Generator {
+  private var random: SplitMix
+  private var weights: [(Code, Int)] = []
+  /// Of how many places clients are chosen.
+  private var places = 1
+  private var skipsOneIn = 0
+  private var oddOneIn = 0
+  private var errorsOneIn = 0
+  private var targets: [UInt8] = []
+
+  private static let usual: [(Code, Int)] = [
+    (.connect, 120), (.request, 300), (.pipeline, 60), (.gate, 40), (.more, 100), (.read, 60),
+    (.halfClose, 15), (.closeNotify, 15), (.close, 20), (.reset, 30), (.keyUpdate, 30),
+    (.renegotiate, 8), (.raw, 10), (.publish, 40), (.lose, 40), (.advance, 60), (.reload, 8),
+    (.turns, 60), (.scarce, 8), (.askForRoom, 8), (.crowd, 6), (.rotateTickets, 3), (.wake, 6),
+    (.drain, 1), (.stop, 1), (.forge, 20),
+  ]
+
+  init(seed: UInt64) {
+    random = SplitMix(seed: seed)
+  }
+
+  mutating func script() -> Script {
+    var settings = (0..<Settings.bytes).map { _ in random.byte() }
+    // Half of the worlds have plenty of room, or the others' limits would hide what is behind them.
+    if random.once(in: 2) { settings[0] = 0 }
+    if random.once(in: 2) { settings[1] &= 0xF0 }
+    weights = Self.usual.map { code, weight in
+      (code, code == .connect ? weight : weight * random.pick([0, 0, 1, 2, 4, 12]))
+    }
+    places = random.pick([1, 2, 4, 8, 30])
+    skipsOneIn = random.pick([0, 0, 8, 2])
+    oddOneIn = random.pick([2, 4, 16, 1000])
+    errorsOneIn = random.pick([3, 30, 1000])
+    targets = (0..<random.pick([1, 2, 8])).map { _ in random.byte() & 7 }
+    let count = random.pick([20, 60, 120, 240])
+    var operations: [Operation] = []
+    for place in 0..<places { operations.append(connect(UInt8(place))) }
+    for _ in 0..<count { operations.append(operation()) }
+    return Script(settings: Settings(settings), operations: operations)
+  }
+
+  private mutating func operation() -> Operation {
+    let place = UInt8(random.below(places))
+    let code = pickCode()
+    if code == .connect { return connect(place) }
+    var operation = Operation(code, client: place, random.byte(), random.byte())
+    switch code {
+    case .request, .pipeline:
+      operation.a = random.once(in: errorsOneIn) ? operation.a | 0x80 : operation.a & 0x7F
+      if code == .pipeline, !random.once(in: 4) { operation.b &= 0x3F }
+    case .gate:
+      if random.once(in: 2) { operation.a = 0 }
+    case .keyUpdate:
+      if !random.once(in: 3) { operation.a &= 7 }
+    case .turns:
+      if !random.once(in: 4) { operation.a &= 7 }
+    case .crowd:
+      if !random.once(in: 4) { operation.a &= 31 }
+    default: break
+    }
+    operation.skipsTurn = skipsOneIn > 0 && random.once(in: skipsOneIn)
+    return operation
+  }
+
+  private mutating func connect(_ place: UInt8) -> Operation {
+    let a = random.byte() & 0xF8 | random.pick(targets)
+    let b = random.once(in: oddOneIn) ? random.byte() : random.byte() & random.byte() & 0x1E
+    // A valid PROXY header, nearly always.
+    let proxy: UInt8 = random.once(in: 8) ? a & 0x38 : UInt8(random.below(6)) << 3
+    return Operation(.connect, client: place, a & 0xC7 | proxy, b)
+  }
+
+  private mutating func pickCode() -> Code {
+    var left = random.below(weights.reduce(0) { $0 + $1.1 })
+    for (code, weight) in weights {
+      if left < weight { return code }
+      left -= weight
+    }
+    return .turns
+  }
+}

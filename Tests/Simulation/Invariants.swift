@@ -1,0 +1,109 @@
+/// What of one client is on its way before a turn: after it, the turn's work shows.
+struct Budget {
+  let client: Client
+  private let backlog: Int
+  private let requests: Int
+
+  /// Nil where the server has no connection for it.
+  init?(_ client: Client) {
+    guard let side = client.connection, let backlog = client.backlog else { return nil }
+    self.client = client
+    self.backlog = backlog
+    requests = side.requests
+  }
+
+  /// Compares with what a turn may do; a connection that was closed meanwhile is not measured.
+  func check(_ probe: WorkerProbe) throws(Violation) {
+    guard let side = client.connection, let left = client.backlog else { return }
+    if backlog - left > probe.turnBytesMax {
+      throw Violation(
+        "a turn stays within its budget",
+        "\(client.address): \(backlog - left) bytes in a turn, at most \(probe.turnBytesMax)")
+    }
+    if side.requests - requests > probe.turnRequestsMax {
+      throw Violation(
+        "a turn stays within its budget",
+        "\(client.address): \(side.requests - requests) requests in a turn, at most "
+          + "\(probe.turnRequestsMax)")
+    }
+  }
+}
+
+extension Client {
+  /// Bytes that it sent and the server has not read; nil where one of the two sockets is closed.
+  var backlog: Int? {
+    guard isOpen, let descriptor = connection?.descriptor else { return nil }
+    return Socket.unsent(self.descriptor) + Socket.unread(descriptor)
+  }
+
+  /// Nothing of it is on its way any more.
+  var hasArrived: Bool {
+    guard let backlog else { return connection != nil }
+    if backlog == 0 { onItsWay = 0 }
+    return backlog == 0
+  }
+}
+
+extension World {
+  /// What must hold between any two turns, and is cheap to see.
+  func checkCounts(hasHadNode: Bool) throws(Violation) {
+    if let fault = probe.bufferFault {
+      throw Violation("a buffer with bytes in it belongs to one connection", fault)
+    }
+    let living = probe.living
+    func agree(_ what: String, _ count: Int, _ expected: Int) throws(Violation) {
+      if count == expected { return }
+      throw Violation(
+        "counts agree with the connections", "\(what): \(count), and it should be \(expected)")
+    }
+    try agree("connections_active", probe.countedActive, living)
+    try agree("accepted less closed", probe.countedAccepted - probe.countedClosed, living)
+    try agree("closes logged", closed, probe.countedClosed)
+    try agree("places taken", probe.placesTaken, living)
+    try agree("holds taken", probe.holdsTaken, probe.held)
+    try agree("requests_held", probe.countedHeld, probe.held)
+    if probe.deadlines != living {
+      throw Violation(
+        "every connection has one deadline", "\(probe.deadlines) deadlines, \(living) connections")
+    }
+    if hasHadNode, nodes[generation] != nil, probe.held > 0 {
+      throw Violation(
+        "a publication reaches every held request",
+        "\(probe.held) are held though node \(nodes[generation] ?? 0) is active")
+    }
+  }
+
+  /// What must hold of each connection.
+  func checkConnections() throws(Violation) {
+    if let disagreement = probe.disagreement() {
+      throw Violation("counts agree with the connections", disagreement)
+    }
+  }
+
+  /// What must hold of a client once nothing moves any more and a node is active.
+  func checkAnswered(_ client: Client) throws(Violation) {
+    let hearing = client.hearing
+    guard client.isHonest, client.options.proxy.isValid || !client.options.target.isProxied else {
+      return
+    }
+    // Reasons for which the server lets nobody go without an answer; and a connection that lives.
+    let mustAnswer = ["eof", "keepalive", "answered"]
+    if let reason = client.closeReason {
+      guard client.end == .finished else { return }
+      if hearing.isInsideAnswer, reason != "write_timeout", reason != "shutdown_timeout" {
+        throw Violation(
+          "every answer arrives whole", "\(client.address), closed for \(reason)")
+      }
+      guard mustAnswer.contains(reason) else { return }
+    } else {
+      guard client.end == nil, client.connection?.isLiving == true else { return }
+      guard !client.hasSomethingToSend, client.backlog == 0 else { return }
+    }
+    if hearing.owed > 0 || hearing.isInsideAnswer {
+      throw Violation(
+        "every request is answered",
+        "\(client.address) (\(client.options)) asked \(hearing.sent), heard \(hearing.answered), "
+          + "in \(client.connection?.phase ?? "-"), closed for \(client.closeReason ?? "-")")
+    }
+  }
+}

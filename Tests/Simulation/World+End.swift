@@ -1,0 +1,72 @@
+import Glibc
+
+// How a world ends: first everything that is under way comes to its end, then all time passes.
+
+extension World {
+  /// Runs a whole script.
+  ///
+  /// - Parameter step: is told the number of each operation before it runs.
+  func live(_ script: Script, step: (Int) -> Void) throws(Violation) {
+    for (index, operation) in script.operations.enumerated() {
+      step(index)
+      try run(operation)
+      if probe.isFinished { break }
+    }
+    step(script.operations.count)
+    try settle()
+    try checkConnections()
+    for client in all { try checkAnswered(client) }
+    try outlive()
+  }
+
+  /// Descriptors are there again, all gates are open, a node is active: nothing needs time any more.
+  private func settle() throws(Violation) {
+    Descriptors.relieve()
+    scarceTurns = 0
+    publish(generation > 0 && nodes[generation] == 1 ? 2 : 1)
+    for client in all where client.isOpen {
+      client.openGates()
+      setReading(client)
+      try pump(client)
+    }
+    var quiet = 0
+    for round in 0..<20_000 {
+      let before = (bytesMoved, probe.countedAccepted, closed)
+      try turn()
+      quiet = before == (bytesMoved, probe.countedAccepted, closed) ? quiet + 1 : 0
+      if quiet > 3, !isOwed || quiet > 60 { return }
+      // The kernel has timers of its own, for windows that were small.
+      if quiet > 4 { usleep(10_000) }
+      if round % 4000 == 3999, quiet == 0 { break }
+    }
+    throw Violation("everything comes to an end", "bytes move on and on")
+  }
+
+  /// Somebody honest still waits for an answer.
+  private var isOwed: Bool {
+    all.contains { client in
+      client.isHonest && client.end == nil && client.closeReason == nil
+        && (client.hearing.owed > 0 || client.hearing.isInsideAnswer)
+    }
+  }
+
+  /// Lets every deadline pass, several times over, and looks for what is left.
+  private func outlive() throws(Violation) {
+    for _ in 0..<12 where probe.living > 0 {
+      clock.advance(milliseconds: 100_000)
+      for _ in 0..<3 { try turn() }
+    }
+    if probe.living > 0 {
+      throw Violation("nothing outlives its deadlines", "\(probe.living) connections live on")
+    }
+    func gone(_ what: String, _ count: Int) throws(Violation) {
+      if count != 0 { throw Violation("nothing is left at the end", "\(what): \(count)") }
+    }
+    try gone("holds", probe.holdsTaken)
+    try gone("places", probe.placesTaken)
+    try gone("deadlines", probe.deadlines)
+    try gone("addresses", probe.addressCounts.count)
+    try gone("lent buffers", probe.buffersLent)
+    for client in all { try retire(client) }
+  }
+}

@@ -1,0 +1,247 @@
+import Frontend
+import Glibc
+import ProxyProtocol
+import Redirect
+import Sys
+import TLS
+import Telemetry
+
+/// One worker with its listeners, the clients of a script, and a clock: all of it on one thread.
+final class World {
+  let settings: Settings
+  let materials: Materials
+  let clock = HandClock()
+  let cell: ActiveNodeCell
+  let probe: WorkerProbe
+  let recorder = CloseRecorder()
+  let stores: [Target: TLSContextStore]
+  private let listeners: [Target: Listener]
+  private let writer = LogWriter(descriptor: 2, style: .plain)
+  private var poller: Poller
+
+  /// Where scripts find their clients; and the ones that came in crowds.
+  var places = [Client?](repeating: nil, count: 256)
+  var crowd: [Client] = []
+  /// Everyone who may still hear something, by socket address and by the server's number.
+  private var byAddress: [String: Client] = [:]
+  private var byID: [UInt64: Client] = [:]
+  private var serials = 0
+  var tickets: [Ticket] = []
+
+  /// What was published, in order: nil for no active node.
+  private(set) var nodes: [UInt8?] = [nil]
+  /// The node, or the lack of one, was there before this turn began.
+  private var generationAtTurn = 0
+  private(set) var closed = 0
+  private(set) var turns = 0
+  /// Turns for which descriptors stay scarce.
+  var scarceTurns = 0
+  var isDraining = false
+  /// Clients with much on its way, which a turn's budget has to be measured for.
+  private var busy: [Int: Client] = [:]
+  /// Clients whose bytes the kernel or a gate refused.
+  private var waiting: [Int: Client] = [:]
+  var bytesMoved = 0
+
+  var scratch = [UInt8](repeating: 0, count: 65_536)
+  var plaintext = [UInt8](repeating: 0, count: 16_384)
+
+  /// Connections that were begun.
+  var lives: Int { serials }
+  var generation: Int { nodes.count - 1 }
+  var all: [Client] { places.compactMap { $0 } + crowd }
+
+  init(_ settings: Settings, _ materials: Materials) throws {
+    self.settings = settings
+    self.materials = materials
+    cell = ActiveNodeCell(status: DiscoveryStatus(source: .probe), time: clock.source)
+    let first = settings.hasLongChain ? materials.long : materials.short
+    let certified = settings.requiresClientCertificates ? materials.required : materials.optional
+    let store = TLSContextStore(first)
+    stores = [
+      .encrypted: store, .proxiedEncrypted: store, .certified: TLSContextStore(certified),
+    ]
+    var listeners: [Target: Listener] = [:]
+    for target in Target.allCases {
+      listeners[target] = try Self.listen(
+        target, stores[target], settings: settings, cell: cell, time: clock.source)
+    }
+    self.listeners = listeners
+    poller = try Poller()
+    var limits = settings.limits
+    WorkerProbe.tighten(&limits, settings)
+    let configuration = FrontendConfiguration(
+      listeners: Target.allCases.compactMap { listeners[$0] }, workers: 1, limits: limits,
+      accessLog: settings.logsAccess ? .withPath : .off, server: "simulation", log: recorder.log,
+      logWriter: writer)
+    probe = try WorkerProbe(configuration, clock)
+    let wakeup = probe.wakeup
+    cell.observe { wakeup.signal() }
+    if let node = settings.firstNode { publish(node) }
+  }
+
+  deinit {
+    for client in all { client.close() }
+  }
+
+  private static func listen(
+    _ target: Target, _ store: TLSContextStore?, settings: Settings, cell: ActiveNodeCell,
+    time: TimeSource
+  ) throws -> Listener {
+    let socket = try ListeningSocket(
+      binding: SocketAddress(ipv4: 0x7F00_0001, port: 0), dualStack: false, backlog: 4096)
+    let sources = AddressBlock("127.0.0.0/8").map { [$0] } ?? []
+    let listener = Listener(
+      name: target == .admin ? "admin" : "public", socket: socket,
+      security: store.map { .tls($0) } ?? .plain,
+      proxyProtocol: target.isProxied ? ProxyPolicy(mode: .any, sources: sources) : .off
+    ) {
+      if target == .admin { return EchoResponder() }
+      let redirects = RedirectSettings(
+        version: "0", sourceURL: "https://source.example", consulHostPort: nil,
+        healthGrace: .seconds(settings.healthGraceSeconds))
+      return RedirectResponder(cell: cell, settings: redirects, time: time)
+    }
+    WorkerProbe.setBuffers(of: listener, settings)
+    return listener
+  }
+
+  func echo(_ target: [UInt8]) -> [UInt8] { EchoResponder.body(target) }
+
+  // MARK: What discovery does
+
+  func publish(_ number: UInt8?) {
+    let node = number.flatMap { number in
+      RedirectTarget(scheme: .https, host: "node-\(number).example", port: 8200).map {
+        ActiveNode(target: $0, name: "node-\(number)")
+      }
+    }
+    if cell.publish(node) { nodes.append(number) }
+  }
+
+  // MARK: Clients
+
+  /// A new client; nil where there is no descriptor for it.
+  func connect(_ options: ConnectOptions) throws(Violation) -> Client? {
+    guard let listener = listeners[options.target] else { return nil }
+    let ticket = options.resumes ? tickets.last : nil
+    guard
+      let client = Client(
+        serial: serials, options: options, port: listener.socket.address.port, ticket: ticket,
+        world: self)
+    else { return nil }
+    serials += 1
+    byAddress[client.address] = client
+    try? poller.add(
+      client.descriptor, options.gate.contains(.reading) ? [] : .read,
+      token: UInt64(client.serial))
+    bySerial[client.serial] = client
+    try pump(client)
+    return client
+  }
+
+  private var bySerial: [Int: Client] = [:]
+
+  /// Lets a client move what it may, and remembers where it could not.
+  func pump(_ client: Client) throws(Violation) {
+    try client.pump(self)
+    if client.hasSomethingToSend, client.isOpen {
+      waiting[client.serial] = client
+    } else if !waiting.isEmpty {
+      waiting[client.serial] = nil
+    }
+  }
+
+  func setReading(_ client: Client) {
+    guard client.isOpen, client.end == nil else { return }
+    try? poller.modify(
+      client.descriptor, client.gate.contains(.reading) ? [] : .read, token: UInt64(client.serial))
+  }
+
+  func keepTicket(of client: Client) {
+    guard tickets.count < 8, client.hearing.answered == 1, let session = client.session,
+      let ticket = session.ticket()
+    else { return }
+    tickets.append(ticket)
+  }
+
+  func noteTraffic(_ client: Client, bytes: Int) {
+    bytesMoved += bytes
+    client.onItsWay += bytes
+    if client.onItsWay > 24 << 10 || client.hearing.owed > 48 { busy[client.serial] = client }
+  }
+
+  /// Forgets a client whose socket is closed.
+  func forget(_ client: Client) {
+    bySerial[client.serial] = nil
+    waiting[client.serial] = nil
+    busy[client.serial] = nil
+    if client.closeReason != nil { byAddress[client.address] = nil }
+  }
+
+  // MARK: The loop
+
+  /// A turn of the worker's loop, and then of every client that it concerns.
+  func turn() throws(Violation) {
+    turns += 1
+    if scarceTurns > 0 {
+      scarceTurns -= 1
+      if scarceTurns == 0 { Descriptors.relieve() }
+    }
+    let budgets = busy.values.compactMap { Budget($0) }
+    let isSettledNode = generationAtTurn == generation
+    do { try probe.turn() } catch { throw Violation("the loop goes on", "\(error)") }
+    generationAtTurn = generation
+    try meet()
+    for budget in budgets {
+      try budget.check(probe)
+      if budget.client.hasArrived { busy[budget.client.serial] = nil }
+    }
+    try checkCounts(hasHadNode: isSettledNode || generation > 0)
+    if turns % 32 == 0 { try checkConnections() }
+    try hear()
+  }
+
+  /// Finds out which connections came and went.
+  private func meet() throws(Violation) {
+    for side in probe.newConnections() {
+      guard let client = byAddress[side.peer] else { continue }
+      client.connection = side
+      byID[side.id] = client
+    }
+    for close in recorder.take() {
+      closed += 1
+      guard let client = byID.removeValue(forKey: close.connection) ?? byAddress[close.client]
+      else { continue }
+      if let earlier = client.closeReason {
+        throw Violation(
+          "a connection ends with one reason",
+          "\(client.address) was closed for \(earlier), and again for \(close.reason)")
+      }
+      client.closeReason = close.reason
+      if close.requests > client.hearing.expectations.count, !client.isGarbled {
+        throw Violation(
+          "counts agree with the connections",
+          "\(client.address) asked \(client.hearing.expectations.count) times, counted "
+            + "\(close.requests)")
+      }
+      if !client.isOpen { forget(client) }
+    }
+  }
+
+  /// Lets every client read that has something to, and send what it could not before.
+  private func hear() throws(Violation) {
+    while true {
+      guard let count = try? poller.wait(milliseconds: 0) else { return }
+      for index in 0..<count {
+        let event = poller.event(index)
+        guard let client = bySerial[Int(event.token)] else { continue }
+        try client.receive(self)
+        try pump(client)
+        if client.end != nil { try? poller.remove(client.descriptor) }
+      }
+      if count < 128 { break }
+    }
+    if !waiting.isEmpty { for client in Array(waiting.values) { try pump(client) } }
+  }
+}
