@@ -23,14 +23,18 @@ struct Hearing {
   var owed: Int { isClosed ? 0 : max(0, min(sent, answersMax) - answered) }
   var isInsideAnswer: Bool { reader.isInside }
 
+  /// The server has closed: whatever is sent from now on, it never sees.
+  mutating func noteClosed() { answersMax = min(answersMax, sent) }
+
   mutating func expect(_ expectation: Expectation, isLast: Bool) {
     expectations.append(expectation)
     if isLast { answersMax = min(answersMax, expectations.count) }
   }
 
-  mutating func noteSealed(upTo plainEnd: Int, wireEnd: Int) {
+  /// - Parameter wireEnd: tells where what ends there in plain text ends on the wire.
+  mutating func noteSealed(upTo plainEnd: Int, wireEnd: (Int) -> Int) {
     while sealed < expectations.count, expectations[sealed].headEnd <= plainEnd {
-      expectations[sealed].wireEnd = wireEnd
+      expectations[sealed].wireEnd = wireEnd(expectations[sealed].headEnd)
       sealed += 1
     }
   }

@@ -23,7 +23,7 @@ final class World {
   var places = [Client?](repeating: nil, count: 256)
   var crowd: [Client] = []
   /// Everyone who may still hear something, by socket address and by the server's number.
-  private var byAddress: [String: Client] = [:]
+  private var byAddress: [Address: Client] = [:]
   private var byID: [UInt64: Client] = [:]
   private var serials = 0
   var tickets: [Ticket] = []
@@ -131,7 +131,7 @@ final class World {
         world: self)
     else { return nil }
     serials += 1
-    byAddress[client.address] = client
+    byAddress[Address(client)] = client
     try? poller.add(
       client.descriptor, options.gate.contains(.reading) ? [] : .read,
       token: UInt64(client.serial))
@@ -176,7 +176,8 @@ final class World {
     bySerial[client.serial] = nil
     waiting[client.serial] = nil
     busy[client.serial] = nil
-    if client.closeReason != nil { byAddress[client.address] = nil }
+    let address = Address(client)
+    if client.closeReason != nil, byAddress[address] === client { byAddress[address] = nil }
   }
 
   // MARK: The loop
@@ -205,20 +206,23 @@ final class World {
   /// Finds out which connections came and went.
   private func meet() throws(Violation) {
     for side in probe.newConnections() {
-      guard let client = byAddress[side.peer] else { continue }
+      let target = Target.allCases[side.listenerIndex]
+      guard let client = byAddress[Address(text: side.peer, target: target)] else { continue }
       client.connection = side
       byID[side.id] = client
     }
     for close in recorder.take() {
       closed += 1
-      guard let client = byID.removeValue(forKey: close.connection) ?? byAddress[close.client]
-      else { continue }
+      guard let client = byID.removeValue(forKey: close.connection) ?? unmet(close.client) else {
+        continue
+      }
       if let earlier = client.closeReason {
         throw Violation(
           "a connection ends with one reason",
           "\(client.address) was closed for \(earlier), and again for \(close.reason)")
       }
       client.closeReason = close.reason
+      client.hearing.noteClosed()
       if close.requests > client.hearing.expectations.count, !client.isGarbled {
         throw Violation(
           "counts agree with the connections",
@@ -227,6 +231,13 @@ final class World {
       }
       if !client.isOpen { forget(client) }
     }
+  }
+
+  /// The client of a connection that came and went within a turn; nil where its address does not tell.
+  private func unmet(_ address: String) -> Client? {
+    let candidates = Target.allCases.compactMap { byAddress[Address(text: address, target: $0)] }
+      .filter { $0.connection == nil && $0.closeReason == nil }
+    return candidates.count == 1 ? candidates.first : nil
   }
 
   /// Lets every client read that has something to, and send what it could not before.
@@ -243,5 +254,20 @@ final class World {
       if count < 128 { break }
     }
     if !waiting.isEmpty { for client in Array(waiting.values) { try pump(client) } }
+  }
+}
+
+/// Where a connection comes from and what it goes to: one port may serve for several targets.
+private struct Address: Hashable {
+  let text: String
+  let target: Target
+
+  init(text: String, target: Target) {
+    self.text = text
+    self.target = target
+  }
+
+  init(_ client: Client) {
+    self.init(text: client.address, target: client.options.target)
   }
 }
