@@ -31,6 +31,7 @@ final class Client {
   /// It had something else to say than whole requests: what it hears is only looked through for others' answers.
   private(set) var isGarbled = false
   private var hasAskedForKeys = false
+  private var wasReset = false
   /// Bytes that it sent since its backlog was seen empty.
   var onItsWay = 0
 
@@ -53,6 +54,7 @@ final class Client {
     session =
       options.speaksTLS ? ClientSession(world.materials, options, ticket: ticket) : nil
     hearing = Hearing(serial: serial)
+    hearing.isDeaf = options.gate.contains(.reading)
     wire.append(options.proxyHeader(port: localPort))
   }
 
@@ -60,7 +62,7 @@ final class Client {
   var isOpen: Bool { descriptor >= 0 }
   /// Nothing more can happen on it.
   var isOver: Bool { !isOpen || end != nil }
-  var hasSomethingToSend: Bool { !wire.isEmpty || !plain.isEmpty }
+  var hasSomethingToSend: Bool { !wire.isEmpty || (!plain.isEmpty && !hasFinishedWriting) }
   /// It says what an honest client says, hears all, and has not gone away.
   var isHonest: Bool { !isGarbled && isOpen && !hasAskedForKeys }
 
@@ -113,11 +115,18 @@ final class Client {
     seal()
     let before = wire.taken
     var most = gate.contains(.wire) ? wireAllowance : .max
-    while !wire.isEmpty, most > 0 {
-      guard case .bytes(let count) = Socket.send(descriptor, wire.front(most)) else { break }
-      wire.drop(count)
-      most -= count
-      if gate.contains(.wire) { wireAllowance -= count }
+    sending: while !wire.isEmpty, most > 0 {
+      switch Socket.send(descriptor, wire.front(most)) {
+      case .bytes(let count):
+        wire.drop(count)
+        most -= count
+        if gate.contains(.wire) { wireAllowance -= count }
+      case .failed:
+        // The kernel tells of a reset once, here or in a read.
+        wasReset = true
+        break sending
+      case .later, .end: break sending
+      }
     }
     if wire.taken > before {
       hearing.noteSent(upTo: wire.taken, generation: world.generation)
@@ -128,7 +137,7 @@ final class Client {
   private func seal() {
     guard let session else { return copy() }
     // A record at a time: what is in the first is understood before the second is sent.
-    while session.isOpen, !plain.isEmpty {
+    while session.isOpen, !plain.isEmpty, !hasFinishedWriting {
       let most = gate.contains(.plain) ? plainAllowance : .max
       let piece = plain.front(min(most, 16_384))
       if piece.isEmpty { break }
@@ -178,7 +187,7 @@ final class Client {
         if count < most { return }
       case .later: return
       case .end:
-        end = .finished
+        end = wasReset ? .reset : .finished
         return
       case .failed:
         end = .reset

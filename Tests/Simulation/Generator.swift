@@ -55,6 +55,7 @@ struct Generator {
       if random.once(in: 2) { operation.a = 0 }
     case .keyUpdate:
       if !random.once(in: 3) { operation.a &= 7 }
+      if !random.once(in: 16) { operation.b &= 0x7F }
     case .turns:
       if !random.once(in: 4) { operation.a &= 7 }
     case .crowd:

@@ -104,7 +104,7 @@ extension Operation: CustomStringConvertible {
     case .more: " (\(amount) bytes of \(a & 0x80 == 0 ? "the wire" : "plain text"))"
     case .read: " (\(amount) bytes)"
     case .advance: " (\(Leap(a, b)))"
-    case .keyUpdate: " (\(Int(a) + 1)\(b & 1 == 1 ? ", each asks for one" : ""))"
+    case .keyUpdate: " (\(keyUpdates)\(b & 1 == 1 ? ", each asks for one" : ""))"
     case .raw: " (\(RawKind(a)))"
     case .publish: " (node \(a % 4))"
     case .crowd: " (\(Int(a) + 1) × \(ConnectOptions(b, 0)))"
@@ -118,6 +118,9 @@ extension Operation: CustomStringConvertible {
     let size = Int(b & 0x7F) + 1
     return b & 0x80 == 0 ? size : size * 256
   }
+
+  /// Few, or, with the high bit of `b`, many.
+  var keyUpdates: Int { (Int(a) + 1) * (b & 0x80 == 0 ? 1 : 64) }
 
   var pipelineCount: Int { b < 128 ? Int(b) + 1 : (Int(b) - 126) * 32 }
 }

@@ -52,7 +52,7 @@ final class WorkerProbe {
   // MARK: Budgets
 
   /// The most that a turn may read from one connection.
-  var turnBytesMax: Int { 300 * worker.limits.readBudget * (16 << 10) + (17 << 10) }
+  var turnBytesMax: Int { worker.limits.readBudget * (16 << 10) + (17 << 10) }
   /// The most requests of one connection that a turn may answer.
   var turnRequestsMax: Int { .max }
 

@@ -75,7 +75,7 @@ extension World {
     case .reset:
       client.reset()
       forget(client)
-    case .keyUpdate: client.updateKeys(Int(operation.a) + 1, asks: operation.b & 1 == 1)
+    case .keyUpdate: client.updateKeys(operation.keyUpdates, asks: operation.b & 1 == 1)
     case .renegotiate: client.renegotiate()
     case .raw: client.sendRaw(RawKind(operation.a).bytes(operation.b))
     default: break

@@ -153,6 +153,7 @@ final class World {
   }
 
   func setReading(_ client: Client) {
+    if client.gate.contains(.reading) { client.hearing.isDeaf = true }
     guard client.isOpen, client.end == nil else { return }
     try? poller.modify(
       client.descriptor, client.gate.contains(.reading) ? [] : .read, token: UInt64(client.serial))
@@ -190,6 +191,7 @@ final class World {
       if scarceTurns == 0 { Descriptors.relieve() }
     }
     let budgets = busy.values.compactMap { Budget($0) }
+    for budget in budgets { budget.client.hearing.busyUntil = turns + 1 }
     let isSettledNode = generationAtTurn == generation
     do { try probe.turn() } catch { throw Violation("the loop goes on", "\(error)") }
     generationAtTurn = generation
