@@ -62,6 +62,7 @@ extension World {
     try agree("places taken", probe.placesTaken, living)
     try agree("holds taken", probe.holdsTaken, probe.held)
     try agree("requests_held", probe.countedHeld, probe.held)
+    try agree("internal_errors", probe.countedFaults, 0)
     if probe.deadlines != living {
       throw Violation(
         "every connection has one deadline", "\(probe.deadlines) deadlines, \(living) connections")

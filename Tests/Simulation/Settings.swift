@@ -30,13 +30,16 @@ struct Settings: Equatable {
   /// The server's receive buffer; nil for the kernel's own choice.
   var receiveBytes: Int32? { choose(4, 4, [nil, nil, 2304, 524_288]) }
   var gatherBytesMax: Int { choose(5, 0, [64 << 10, 64 << 10, 16 << 10, 1024]) }
-  var readBudget: Int { choose(5, 4, [16, 16, 4, 1]) }
+  var turnBytesMax: Int { choose(5, 2, [128 << 10, 128 << 10, 32 << 10, 16 << 10]) }
+  var turnReadsMax: Int { choose(5, 4, [16, 16, 4, 1]) }
+  var turnRequestsMax: Int { choose(5, 6, [64, 64, 5, 1]) }
+  var unsentBytesMax: Int { choose(7, 2, [512 << 10, 200 << 10]) }
+  var reservedConnections: Int { choose(7, 4, [16, 1, 0]) }
   /// The node that is active at the beginning; nil for none.
   var firstNode: UInt8? { choose(6, 0, [0, nil]) }
   var logsAccess: Bool { choose(6, 1, [false, false, true]) }
   var healthGraceSeconds: Int64 { choose(6, 4, [0, 5]) }
   var hasLongChain: Bool { choose(7, 0, [false, true]) }
-  /// Every kind of listener counts in one name, or each in its own.
   var requiresClientCertificates: Bool { choose(7, 1, [false, true]) }
 
   var limits: FrontendLimits {
@@ -49,6 +52,11 @@ struct Settings: Equatable {
     limits.discardBytesMax = discardBytesMax
     limits.acceptBudget = acceptBudget
     limits.gatherBytesMax = gatherBytesMax
+    limits.turnBytesMax = turnBytesMax
+    limits.turnReadsMax = turnReadsMax
+    limits.turnRequestsMax = turnRequestsMax
+    limits.unsentBytesMax = unsentBytesMax
+    limits.reservedConnections = reservedConnections
     limits.backlog = 4096
     if hasShortHeads {
       limits.message.requestLineBytesMax = 200
@@ -65,7 +73,8 @@ extension Settings: CustomStringConvertible {
       + "\(requestsPerConnectionMax), held \(heldMax) for \(holdSeconds) s, discard "
       + "\(discardBytesMax), short heads \(hasShortHeads), accept \(acceptBudget), SO_SNDBUF "
       + "\(sendBytes.map { "\($0)" } ?? "-"), SO_RCVBUF \(receiveBytes.map { "\($0)" } ?? "-"), "
-      + "gather \(gatherBytesMax), reads \(readBudget), node "
+      + "gather \(gatherBytesMax), turns of \(turnBytesMax) bytes, \(turnReadsMax) reads and "
+      + "\(turnRequestsMax) requests, unsent \(unsentBytesMax), reserve \(reservedConnections), node "
       + "\(firstNode.map { "\($0)" } ?? "none"), grace \(healthGraceSeconds) s, long chain "
       + "\(hasLongChain), certificates \(requiresClientCertificates ? "required" : "optional")"
   }

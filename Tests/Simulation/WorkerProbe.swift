@@ -9,21 +9,18 @@ final class WorkerProbe {
   private let worker: Worker
   private let state: FrontendState
   private let control: WorkerControl
+  private let admission: Admission
   private var lastID: UInt64 = 0
 
   init(_ configuration: FrontendConfiguration, _ clock: HandClock) throws {
     control = try WorkerControl()
-    state = FrontendState(wakeups: [control.wakeup])
+    state = FrontendState(workers: 1)
+    admission = Admission(configuration.limits, wakeups: [control.wakeup])
     worker = try Worker(
-      configuration, state: state, control: control,
+      configuration, state: state, admission: admission, control: control,
       clock: WorkerClock(
         now: { clock.now }, secondsSinceEpoch: { clock.secondsSinceEpoch }))
     try worker.start()
-  }
-
-  /// Limits that only this file knows by name.
-  static func tighten(_ limits: inout FrontendLimits, _ settings: Settings) {
-    limits.readBudget = settings.readBudget
   }
 
   /// Has accepted sockets inherit buffers of these sizes.
@@ -47,50 +44,41 @@ final class WorkerProbe {
     state.stage = .stopping
     control.wakeup.signal()
   }
-  func askForRoom() { state.askForRoom() }
+  func askForRoom() { admission.askForRoom() }
 
   // MARK: Budgets
 
-  /// The most that a turn may read from one connection.
-  var turnBytesMax: Int { worker.limits.readBudget * (16 << 10) + (17 << 10) }
-  /// The most requests of one connection that a turn may answer.
-  var turnRequestsMax: Int { .max }
+  /// The most that a turn may read from one connection: its budget, and the read that goes beyond it.
+  var turnBytesMax: Int { worker.limits.turnBytesMax + BufferPool.blockBytes }
+  /// The most requests of one connection that a turn may answer: its budget, and one that was held before it.
+  var turnRequestsMax: Int { worker.limits.turnRequestsMax + 1 }
 
   // MARK: Counts
 
   var living: Int { worker.connections.count }
-  var held: Int { worker.held }
-  var placesTaken: Int { state.connectionCount }
-  var holdsTaken: Int { state.heldCount }
+  var held: Int { worker.connections.count(.held) }
+  var placesTaken: Int { admission.placesTaken }
+  var holdsTaken: Int { admission.holdsTaken }
+  var connectionsCounted: Int { admission.connectionsCounted }
   var deadlines: Int { worker.deadlines.count }
-  var addressCounts: [SocketAddress: Int] { state.addressCounts }
 
-  var countedActive: Int { Int(control.counters.load(FrontendCounter.active)) }
-  var countedHeld: Int { Int(control.counters.load(FrontendCounter.held)) }
-  var countedAccepted: Int {
-    (FrontendCounter.accepted..<FrontendCounter.active).reduce(0) {
-      $0 + Int(control.counters.load($1))
-    }
-  }
+  var countedActive: Int { counter(FrontendCounter.active) }
+  var countedHeld: Int { counter(FrontendCounter.held) }
+  var countedAccepted: Int { sum(FrontendCounter.accepted..<FrontendCounter.active) }
   var countedClosed: Int {
-    CloseReason.allCases.reduce(0) {
-      $0 + Int(control.counters.load(FrontendCounter.closed + $1.rawValue))
-    }
+    sum(FrontendCounter.closed..<FrontendCounter.closed + CloseReason.allCases.count)
   }
-  var countedRequests: Int {
-    (FrontendCounter.requests..<FrontendCounter.end).reduce(0) {
-      $0 + Int(control.counters.load($1))
-    }
-  }
+  var countedFaults: Int { counter(FrontendCounter.internalErrors) }
 
-  /// Why buffers that nobody owns are not as they must be; nil where they are.
+  private func counter(_ index: Int) -> Int { Int(control.counters.load(index)) }
+  private func sum(_ indices: Range<Int>) -> Int { indices.reduce(0) { $0 + counter($1) } }
+
+  /// Why buffers that nobody owns are not as they must be between turns; nil where they are.
   var bufferFault: String? {
-    if !worker.outbound.isEmpty { return "\(worker.outbound.count) bytes in outbound" }
-    if !worker.plaintext.isEmpty { return "\(worker.plaintext.count) bytes in plaintext" }
+    if !worker.buffers.isClean { return "a block in the pool has bytes in it" }
+    if worker.buffers.blocksLent != 0 { return "\(worker.buffers.blocksLent) blocks are lent" }
     return nil
   }
-  /// Buffers that are lent.
-  var buffersLent: Int { 0 }
 
   // MARK: Connections
 
@@ -104,25 +92,37 @@ final class WorkerProbe {
   /// Looks at every connection, and says what of the whole does not agree with them; nil where all does.
   func disagreement() -> String? {
     let connections = worker.connections.all
-    var addresses: [SocketAddress: Int] = [:]
-    for connection in connections {
-      if !worker.deadlines.isSet(connection.slot) {
-        return "connection \(connection.id) in \(connection.phase) has no deadline"
-      }
-      if worker.connections.find(token: connection.token) !== connection {
-        return "connection \(connection.id) is not found by its token"
-      }
-      if connection.isCounted {
-        var client = connection.client
-        client.port = 0
-        addresses[client, default: 0] += 1
-      }
-    }
     if connections.count != living { return "\(connections.count) connections, counted \(living)" }
-    let holding = connections.count { $0.phase == .holding }
-    if holding != held { return "\(holding) connections hold, counted \(held)" }
-    if worker.limits.connectionsPerAddressMax > 0, addresses != addressCounts {
-      return "addresses have \(addresses), counted \(addressCounts)"
+    let counted = connections.count { $0.countedFor != nil }
+    if counted != connectionsCounted { return "\(counted) for clients, counted \(connectionsCounted)" }
+    for connection in connections {
+      if let fault = fault(connection) { return "connection \(connection.id) \(fault)" }
+    }
+    let queued = worker.queue.compactMap { worker.connections.find(token: $0) }
+    if Set(queued.map(\.slot)).count != queued.count { return "a connection is queued twice" }
+    if queued.count != connections.count(where: \.isQueued) { return "the queue is not who is queued" }
+    return disagreement(of: .idle, connections) ?? disagreement(of: .held, connections)
+  }
+
+  private func fault(_ connection: Connection) -> String? {
+    if !worker.deadlines.isSet(connection.slot) { return "in \(connection.phase) has no deadline" }
+    if worker.connections.find(token: connection.token) !== connection {
+      return "is not found by its token"
+    }
+    if case .closed = connection.phase { return "is closed" }
+    return nil
+  }
+
+  /// A list holds those of its phase, from the one that came first to the one that came last.
+  private func disagreement(of list: SlotLists.List, _ all: [Connection]) -> String? {
+    let listed = worker.connections.all(list)
+    let count = all.count { $0.phase.list == list }
+    if listed.count != count || worker.connections.count(list) != count {
+      return "\(count) are \(list), listed \(listed.count)"
+    }
+    if listed.contains(where: { $0.phase.list != list }) { return "one listed \(list) is not" }
+    for (older, younger) in zip(listed, listed.dropFirst()) where older.since > younger.since {
+      return "\(younger.id) is \(list) for longer than \(older.id), and behind it"
     }
     return nil
   }
@@ -149,7 +149,7 @@ struct ServerSide {
   }
 
   /// Its socket; nil where it is closed.
-  var descriptor: Int32? { isLiving ? connection?.transport.socket.number : nil }
+  var descriptor: Int32? { isLiving ? connection?.transport.number : nil }
   var requests: Int { connection?.requests ?? 0 }
   var phase: String { connection.map { "\($0.phase)" } ?? "gone" }
 }

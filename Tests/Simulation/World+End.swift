@@ -69,8 +69,7 @@ extension World {
     try gone("holds", probe.holdsTaken)
     try gone("places", probe.placesTaken)
     try gone("deadlines", probe.deadlines)
-    try gone("addresses", probe.addressCounts.count)
-    try gone("lent buffers", probe.buffersLent)
+    try gone("connections of clients", probe.connectionsCounted)
     for client in all { try retire(client) }
   }
 }

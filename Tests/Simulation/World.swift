@@ -68,10 +68,8 @@ final class World {
     }
     self.listeners = listeners
     poller = try Poller()
-    var limits = settings.limits
-    WorkerProbe.tighten(&limits, settings)
     let configuration = FrontendConfiguration(
-      listeners: Target.allCases.compactMap { listeners[$0] }, workers: 1, limits: limits,
+      listeners: Target.allCases.compactMap { listeners[$0] }, workers: 1, limits: settings.limits,
       accessLog: settings.logsAccess ? .withPath : .off, server: "simulation", log: recorder.log,
       logWriter: writer)
     probe = try WorkerProbe(configuration, clock)
@@ -94,7 +92,8 @@ final class World {
     let listener = Listener(
       name: target == .admin ? "admin" : "public", socket: socket,
       security: store.map { .tls($0) } ?? .plain,
-      proxyProtocol: target.isProxied ? ProxyPolicy(mode: .any, sources: sources) : .off
+      proxyProtocol: target.isProxied ? ProxyPolicy(mode: .any, sources: sources) : .off,
+      mayUseReserve: target == .admin
     ) {
       if target == .admin { return EchoResponder() }
       let redirects = RedirectSettings(
