@@ -4,6 +4,8 @@ import Glibc
 struct Attempt {
   /// What the child reported, line by line.
   private(set) var reports: [Report] = []
+  /// All that it wrote.
+  let text: String
   /// What became of it: nil where nothing was found.
   private(set) var failure: Failure?
 
@@ -32,7 +34,7 @@ struct Attempt {
     for end in pipe { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
     let child = try Self.start(arguments, output: pipe[1], isQuiet: isQuiet)
     close(pipe[1])
-    let text = Self.readAll(pipe[0])
+    text = Self.readAll(pipe[0])
     close(pipe[0])
     var status: Int32 = 0
     while unsafe waitpid(child, &status, 0) < 0, errno == EINTR {}

@@ -30,7 +30,10 @@ final class Client {
   private(set) var hasFinishedWriting = false
   /// It had something else to say than whole requests: what it hears is only looked through for others' answers.
   private(set) var isGarbled = false
-  private var hasAskedForKeys = false
+  /// It did what no client of ours does, but what it hears must be right.
+  private(set) var isOdd = false
+  /// Messages without data that it sent after its handshake.
+  private(set) var idleMessages = 0
   private var wasReset = false
   /// Bytes that it sent since its backlog was seen empty.
   var onItsWay = 0
@@ -64,7 +67,7 @@ final class Client {
   var isOver: Bool { !isOpen || end != nil }
   var hasSomethingToSend: Bool { !wire.isEmpty || (!plain.isEmpty && !hasFinishedWriting) }
   /// It says what an honest client says, hears all, and has not gone away.
-  var isHonest: Bool { !isGarbled && isOpen && !hasAskedForKeys }
+  var isHonest: Bool { !isGarbled && isOpen && !isOdd }
 
   // MARK: Saying
 
@@ -97,9 +100,28 @@ final class Client {
   }
 
   func updateKeys(_ count: Int, asks: Bool) {
-    guard let session, session.isOpen, !hasFinishedWriting else { return }
-    hasAskedForKeys = true
+    guard let session, session.isOpen, !options.isTLS12, !hasFinishedWriting else { return }
+    isOdd = true
+    idleMessages += count
     session.updateKeys(count, asks: asks)
+  }
+
+  /// Says what OpenSSL would not say.
+  func forge(_ kind: ForgedKind, _ count: Int) {
+    guard let session, !hasFinishedWriting, let forge = session.beginForging() else { return }
+    isOdd = true
+    if kind.isIdle { idleMessages += count }
+    flush(session)
+    if kind == .tinyData {
+      // What is to be said next, a byte a record.
+      for byte in plain.front(min(count, gate.contains(.plain) ? plainAllowance : count)) {
+        wire.append(forge.record(23, [byte]))
+        pass(1)
+        hearing.noteSealed(upTo: plain.taken) { _ in wire.total }
+      }
+    } else {
+      wire.append(kind.records(count, by: forge))
+    }
   }
 
   func renegotiate() {
@@ -298,4 +320,12 @@ struct Queue {
   func front(_ most: Int) -> ArraySlice<UInt8> { bytes[start...].prefix(most) }
 
   mutating func drop(_ count: Int) { start += count }
+}
+
+extension Client: CustomStringConvertible {
+  var description: String {
+    "c\(serial) \(address) (\(options)): asked \(hearing.sent) of \(hearing.expectations.count), "
+      + "heard \(hearing.answered); ended \(end.map { "\($0)" } ?? "-"), closed for "
+      + (closeReason ?? "-")
+  }
 }

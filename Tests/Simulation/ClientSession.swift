@@ -21,6 +21,16 @@ final class ClientSession {
   private let source: OpaquePointer
   private let sink: OpaquePointer
   private(set) var isOpen = false
+  /// What the handshake had to say last; the records behind it are counted.
+  private var lastFlight: [UInt8] = []
+  private var records: UInt64 = 0
+  /// Lines of OpenSSL's key log.
+  private var keyLog: [String] = []
+  /// Makes the records from its first one on.
+  private(set) var forge: RecordForge?
+  private let isTLS12: Bool
+  /// OpenSSL has changed no keys of its own.
+  private var mayForge = true
 
   /// - Parameter ticket: a session to resume; nil for a full handshake.
   init?(_ materials: Materials, _ options: ConnectOptions, ticket: Ticket?) {
@@ -32,6 +42,9 @@ final class ClientSession {
     unsafe (self.ssl, self.source, self.sink) = unsafe (ssl, source, sink)
     unsafe SSL_set_bio(ssl, source, sink)
     unsafe SSL_set_connect_state(ssl)
+    isTLS12 = options.isTLS12
+    // The session does not outlive this object.
+    unsafe SSL_set_ex_data(ssl, 0, Unmanaged.passUnretained(self).toOpaque())
     if let pair = materials.clientPair(options.certificate) {
       // The session takes references of its own.
       unsafe SSL_use_certificate(ssl, pair.certificate)
@@ -57,6 +70,7 @@ final class ClientSession {
     ERR_clear_error()
     let result = unsafe SSL_do_handshake(ssl)
     if result == 1 {
+      takeOutput(into: &lastFlight)
       isOpen = true
       return .bytes(0)
     }
@@ -76,6 +90,7 @@ final class ClientSession {
   /// Encrypts all of it; what does not work any more after a failure is left out.
   func write(_ bytes: ArraySlice<UInt8>) {
     guard !bytes.isEmpty else { return }
+    if let forge { return lastFlight += forge.data(bytes) }
     ERR_clear_error()
     // As in `receive`; a sink in memory takes everything.
     unsafe bytes.withUnsafeBufferPointer { buffer in
@@ -85,6 +100,11 @@ final class ClientSession {
 
   /// New keys of ours, `count` times in a row.
   func updateKeys(_ count: Int, asks: Bool) {
+    if let forge {
+      let kind = asks ? ForgedKind.keyUpdateAsking : .keyUpdate
+      return lastFlight += kind.records(count, by: forge)
+    }
+    mayForge = false
     ERR_clear_error()
     for _ in 0..<count {
       guard
@@ -97,17 +117,39 @@ final class ClientSession {
 
   /// A new handshake, as TLS 1.2 has it.
   func renegotiate() {
+    mayForge = false
+    if forge != nil { return }
     ERR_clear_error()
     if unsafe SSL_renegotiate(ssl) == 1 { _ = unsafe SSL_do_handshake(ssl) }
   }
 
   func closeNotify() {
+    if let forge { return lastFlight += forge.record(21, [1, 0]) }
     ERR_clear_error()
     if isOpen { _ = unsafe SSL_shutdown(ssl) }
   }
 
   /// What is to be sent now.
   func takeOutput(into bytes: inout [UInt8]) {
+    let start = bytes.count
+    readSink(into: &bytes)
+    guard isOpen else { return }
+    // OpenSSL's own records would not fit behind forged ones.
+    if forge != nil { bytes.removeLast(bytes.count - start) }
+    countRecords(bytes[start...])
+    bytes.insert(contentsOf: lastFlight, at: start)
+    lastFlight.removeAll(keepingCapacity: true)
+  }
+
+  private func countRecords(_ bytes: ArraySlice<UInt8>) {
+    var index = bytes.startIndex
+    while index + 5 <= bytes.endIndex {
+      records += 1
+      index += 5 + Int(bytes[index + 3]) << 8 + Int(bytes[index + 4])
+    }
+  }
+
+  private func readSink(into bytes: inout [UInt8]) {
     var waiting = unsafe BIO_ctrl_pending(sink)
     while waiting > 0 {
       let start = bytes.count
@@ -142,6 +184,63 @@ final class ClientSession {
     // A constant text, or nil for an error without one.
     let text = unsafe ERR_reason_error_string(code).map { unsafe String(cString: $0) }
     return .broken(text ?? "error \(code)")
+  }
+}
+
+// MARK: - Forging
+
+extension ClientSession {
+  /// Takes the making of records over from OpenSSL; nil where its keys are not known.
+  func beginForging() -> RecordForge? {
+    if let forge { return forge }
+    guard isOpen, mayForge, unsafe SSL_CIPHER_get_id(SSL_get_current_cipher(ssl)) & 0xFFFF
+      == (isTLS12 ? 0xC02B : 0x1301)
+    else { return nil }
+    var output: [UInt8] = []
+    takeOutput(into: &output)
+    if isTLS12 {
+      forge = RecordForge(secret: keyBlock(), sequence: records + 1, isTLS13: false)
+    } else if let secret = trafficSecret() {
+      forge = RecordForge(secret: secret, sequence: records, isTLS13: true)
+    }
+    lastFlight = output
+    return forge
+  }
+
+  /// Has OpenSSL tell each session its secrets.
+  static func logKeys(of context: OpaquePointer) {
+    // The callback is a C function that captures nothing; the text is a NUL-terminated line.
+    unsafe SSL_CTX_set_keylog_callback(context) { ssl, line in
+      guard let data = unsafe SSL_get_ex_data(ssl, 0), let line = unsafe line else { return }
+      // `init` put the object there, and it frees the session.
+      let session = unsafe Unmanaged<ClientSession>.fromOpaque(data).takeUnretainedValue()
+      session.keyLog.append(unsafe String(cString: line))
+    }
+  }
+
+  private func trafficSecret() -> [UInt8]? {
+    let words = keyLog.first { $0.hasPrefix("CLIENT_TRAFFIC_SECRET_0 ") }?.split(separator: " ")
+    let digits = words?.last?.compactMap(\.hexDigitValue) ?? []
+    guard digits.count == 64 else { return nil }
+    return (0..<32).map { UInt8(digits[2 * $0] << 4 | digits[2 * $0 + 1]) }
+  }
+
+  /// Our key and our vector of TLS 1.2 (RFC 5246 §6.3).
+  private func keyBlock() -> [UInt8] {
+    var master = [UInt8](repeating: 0, count: 48)
+    var server = [UInt8](repeating: 0, count: 32)
+    var client = [UInt8](repeating: 0, count: 32)
+    // Each call fills at most as many bytes as its array has.
+    unsafe SSL_SESSION_get_master_key(SSL_get_session(ssl), &master, master.count)
+    unsafe SSL_get_server_random(ssl, &server, server.count)
+    unsafe SSL_get_client_random(ssl, &client, client.count)
+    let seed = Array("key expansion".utf8) + server + client
+    var (block, link) = ([UInt8](), seed)
+    while block.count < 40 {
+      link = RecordForge.hmac(master, link)
+      block += RecordForge.hmac(master, link + seed)
+    }
+    return Array(block[0..<16] + block[32..<36])
   }
 }
 

@@ -27,6 +27,8 @@ struct Hearing {
 
   /// Requests whose head was sent whole and whose answer may still come.
   var owed: Int { isClosed ? 0 : max(0, min(sent, answersMax, owedMax) - answered) }
+  /// Nothing was said yet that ends the connection.
+  var expectsMore: Bool { !isClosed && answersMax == .max }
   var isInsideAnswer: Bool { reader.isInside }
 
   /// The server has closed: whatever is sent from now on, it never sees.

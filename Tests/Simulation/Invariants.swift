@@ -15,10 +15,12 @@ struct Budget {
   /// Compares with what a turn may do; a connection that was closed meanwhile is not measured.
   func check(_ probe: WorkerProbe) throws(Violation) {
     guard let side = client.connection, let left = client.backlog else { return }
-    if backlog - left > probe.turnBytesMax {
+    // What TLS reads and what a lingering connection drops have a budget each.
+    let most = probe.turnBytesMax * (side.isLingering && client.session != nil ? 2 : 1)
+    if backlog - left > most {
       throw Violation(
         "a turn stays within its budget",
-        "\(client.address): \(backlog - left) bytes in a turn, at most \(probe.turnBytesMax)")
+        "\(client.address): \(backlog - left) bytes in a turn, at most \(most)")
     }
     if side.requests - requests > probe.turnRequestsMax {
       throw Violation(
@@ -81,9 +83,27 @@ extension World {
     }
   }
 
+  /// What must hold of a connection that was closed.
+  func checkClose(_ client: Client, _ close: CloseRecorder.Close) throws(Violation) {
+    if client.isGarbled { return }
+    if close.requests > client.hearing.expectations.count || close.requests < client.hearing.served {
+      throw Violation(
+        "counts agree with the connections",
+        "\(client) and \(close.requests) requests were counted")
+    }
+    let isFault: Bool
+    switch close.reason {
+    case "tls_flood": isFault = client.idleMessages <= 12
+    case "overflow", "tls_error": isFault = !client.isOdd
+    default: isFault = false
+    }
+    if isFault { throw Violation("the honest are served", "\(client)") }
+  }
+
   /// What must hold of a client once nothing moves any more and a node is active.
   func checkAnswered(_ client: Client) throws(Violation) {
     let hearing = client.hearing
+    try checkFlood(client)
     guard client.isHonest, client.options.proxy.isValid || !client.options.target.isProxied else {
       return
     }
@@ -106,5 +126,13 @@ extension World {
         "\(client.address) (\(client.options)) asked \(hearing.sent), heard \(hearing.answered), "
           + "in \(client.connection?.phase ?? "-"), closed for \(client.closeReason ?? "-")")
     }
+  }
+
+  /// Who sends messages without data on and on is not listened to for ever.
+  private func checkFlood(_ client: Client) throws(Violation) {
+    guard client.idleMessages > 130, client.isOpen, !client.hasSomethingToSend,
+      client.end == nil, client.hearing.expectsMore, client.backlog == 0
+    else { return }
+    throw Violation("a flood ends", "\(client) sent \(client.idleMessages) idle messages")
   }
 }

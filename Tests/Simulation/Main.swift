@@ -65,7 +65,9 @@ struct Supervisor {
 
   private func run(_ script: Script) throws -> Int32 {
     let attempt = try Attempt(
-      ["--script", script.hexadecimal, "--patience", "\(options.patience)"], isQuiet: false)
+      ["--script", script.hexadecimal, "--patience", "\(options.patience)"]
+        + (options.isTracing ? ["--trace"] : []), isQuiet: false)
+    if options.isTracing { Main.say(attempt.text) }
     guard let failure = attempt.failure else {
       Main.say("nothing found\n")
       return 0

@@ -26,6 +26,8 @@ final class Materials {
     unsafe (self.client12, self.client13) = unsafe (client12, client13)
     unsafe copenssl_set_protocol_versions(client12, TLS1_2_VERSION, TLS1_2_VERSION)
     unsafe copenssl_set_protocol_versions(client13, TLS1_3_VERSION, TLS1_3_VERSION)
+    unsafe ClientSession.logKeys(of: client12)
+    unsafe ClientSession.logKeys(of: client13)
     // Records of many sizes: a length that does not divide the server's buffers shows where it relies on one.
     unsafe SSL_CTX_set_block_padding(client13, 44)
 

@@ -7,6 +7,7 @@ struct Options {
   var scripts = Int.max
   var script: Script?
   var isChild = false
+  var isTracing = false
   /// How long the search for a shorter script may take.
   var shrinkSeconds = 20
   /// Seconds after which a script is taken to hang.
@@ -22,6 +23,7 @@ struct Options {
       --scripts N    ends after so many scripts: one, to replay a seed
       --script HEX   lives this script alone
       --shrink S     seconds to spend on a shorter script (20)
+      --trace        with --script: tells what became of each client
       --patience S   seconds until a script is taken to hang (60)
 
     """
@@ -32,6 +34,7 @@ struct Options {
     while let name = rest.popFirst() {
       switch name {
       case "--child": isChild = true
+      case "--trace": isTracing = true
       case "-h", "--help": needsHelp = true
       default:
         guard let value = rest.popFirst(), set(name, value) else { return nil }

@@ -3,6 +3,8 @@ import Glibc
 /// Lives scripts in this process.
 struct Runner {
   let materials: Materials
+  /// Tells of every client at the end.
+  var isTracing = false
 
   /// What a script came to.
   struct Outcome {
@@ -27,6 +29,7 @@ struct Runner {
       defer {
         outcome.lives = world.lives
         Descriptors.relieve()
+        if isTracing { for client in world.all { Main.say("\(client)\n") } }
       }
       try world.live(script) { outcome.step = $0 }
     } catch let violation as Violation {
@@ -108,7 +111,8 @@ struct Child {
   }
 
   func run(_ script: Script) throws -> Int32 {
-    let runner = try Runner()
+    var runner = try Runner()
+    runner.isTracing = options.isTracing
     alarm(options.patience)
     let outcome = runner.run(script)
     if let violation = outcome.violation {

@@ -148,6 +148,10 @@ struct ServerSide {
     return true
   }
 
+  var isLingering: Bool {
+    if case .lingering = connection?.phase { true } else { false }
+  }
+
   /// Its socket; nil where it is closed.
   var descriptor: Int32? { isLiving ? connection?.transport.number : nil }
   var requests: Int { connection?.requests ?? 0 }

@@ -78,6 +78,7 @@ extension World {
     case .keyUpdate: client.updateKeys(operation.keyUpdates, asks: operation.b & 1 == 1)
     case .renegotiate: client.renegotiate()
     case .raw: client.sendRaw(RawKind(operation.a).bytes(operation.b))
+    case .forge: client.forge(ForgedKind(operation.a), Int(operation.b) + 1)
     default: break
     }
     if client.isOpen { try pump(client) }

@@ -224,12 +224,7 @@ final class World {
       }
       client.closeReason = close.reason
       client.hearing.noteClosed()
-      if close.requests > client.hearing.expectations.count, !client.isGarbled {
-        throw Violation(
-          "counts agree with the connections",
-          "\(client.address) asked \(client.hearing.expectations.count) times, counted "
-            + "\(close.requests)")
-      }
+      try checkClose(client, close)
       if !client.isOpen { forget(client) }
     }
   }
