@@ -1,4 +1,5 @@
 import Glibc
+import ProxyProtocol
 import Sys
 import Telemetry
 
@@ -48,8 +49,10 @@ final class WorkerProbe {
 
   // MARK: Budgets
 
-  /// The most that a turn may read from one connection: its budget, and the read that goes beyond it.
-  var turnBytesMax: Int { worker.limits.turnBytesMax + BufferPool.blockBytes }
+  /// The most that a turn may read from one connection: its budget, the read that goes beyond it, and a PROXY header.
+  var turnBytesMax: Int {
+    worker.limits.turnBytesMax + BufferPool.blockBytes + ProxyHeaderParser.headerBytesMax
+  }
   /// The most requests of one connection that a turn may answer: its budget, and one that was held before it.
   var turnRequestsMax: Int { worker.limits.turnRequestsMax + 1 }
 
