@@ -16,7 +16,6 @@ final class World {
   let recorder = CloseRecorder()
   let stores: [Target: TLSContextStore]
   private let listeners: [Target: Listener]
-  private let writer = LogWriter(descriptor: 2, style: .plain)
   private var poller: Poller
 
   /// Where scripts find their clients; and the ones that came in crowds.
@@ -68,10 +67,10 @@ final class World {
     }
     self.listeners = listeners
     poller = try Poller()
-    let configuration = FrontendConfiguration(
+    let configuration = try FrontendConfiguration(
       listeners: Target.allCases.compactMap { listeners[$0] }, workers: 1, limits: settings.limits,
       accessLog: settings.logsAccess ? .withPath : .off, server: "simulation", log: recorder.log,
-      logWriter: writer)
+      logWriter: LogWriter(descriptor: 2, style: .plain))
     probe = try WorkerProbe(configuration, clock)
     let wakeup = probe.wakeup
     cell.observe { wakeup.signal() }
