@@ -84,7 +84,18 @@ extension World {
   }
 
   /// What must hold of a connection that was closed.
-  func checkClose(_ client: Client, _ close: CloseRecorder.Close) throws(Violation) {
+  ///
+  /// - Parameter longestIdle: before this turn.
+  func checkClose(
+    _ client: Client, _ close: CloseRecorder.Close, _ longestIdle: LongestIdle?
+  ) throws(Violation) {
+    if close.reason == "reclaimed", client.options.target != .admin,
+      let longestIdle, longestIdle.isUntouched
+    {
+      throw Violation(
+        "who has been idle for longest makes room first",
+        "\(client) made room before \(longestIdle.address)")
+    }
     if client.isGarbled { return }
     if close.requests > client.hearing.expectations.count || close.requests < client.hearing.served {
       throw Violation(

@@ -98,6 +98,7 @@ final class WorkerProbe {
     if connections.count != living { return "\(connections.count) connections, counted \(living)" }
     let counted = connections.count { $0.countedFor != nil }
     if counted != connectionsCounted { return "\(counted) for clients, counted \(connectionsCounted)" }
+    if let crowded = crowdedClient(connections) { return crowded }
     for connection in connections {
       if let fault = fault(connection) { return "connection \(connection.id) \(fault)" }
     }
@@ -105,6 +106,24 @@ final class WorkerProbe {
     if Set(queued.map(\.slot)).count != queued.count { return "a connection is queued twice" }
     if queued.count != connections.count(where: \.isQueued) { return "the queue is not who is queued" }
     return disagreement(of: .idle, connections) ?? disagreement(of: .held, connections)
+  }
+
+  /// A client with more connections than it may have: an IPv4 address, or all of an IPv6 network of 64 bits.
+  private func crowdedClient(_ connections: [Connection]) -> String? {
+    let most = worker.limits.connectionsPerAddressMax
+    guard most > 0 else { return nil }
+    let clients = connections.filter { $0.countedFor != nil }.map { connection in
+      (connection.client.family, connection.client.high)
+    }
+    for client in clients where clients.count(where: { $0 == client }) > most {
+      return "a client has \(clients.count { $0 == client }) connections, at most \(most)"
+    }
+    return nil
+  }
+
+  /// The connection without a place in reserve that has been idle for longest.
+  var longestIdle: LongestIdle? {
+    worker.connections.longestIdle(in: .common).map { LongestIdle($0) }
   }
 
   private func fault(_ connection: Connection) -> String? {
@@ -128,6 +147,25 @@ final class WorkerProbe {
       return "\(younger.id) is \(list) for longer than \(older.id), and behind it"
     }
     return nil
+  }
+}
+
+/// Whose turn it is to make room.
+struct LongestIdle {
+  private weak var connection: Connection?
+  private let since: MonotonicTime
+  let address: String
+
+  fileprivate init(_ connection: Connection) {
+    self.connection = connection
+    since = connection.since
+    address = connection.peer.description
+  }
+
+  /// It has been idle ever since.
+  var isUntouched: Bool {
+    guard let connection, case .readingHead(.idle) = connection.phase else { return false }
+    return connection.since == since
   }
 }
 

@@ -189,13 +189,17 @@ final class World {
       if scarceTurns == 0 { Descriptors.relieve() }
     }
     let budgets = busy.values.compactMap { Budget($0) }
+    let wasDraining = probe.isDraining
     for budget in budgets { budget.client.hearing.busyUntil = turns + 1 }
+    let longestIdle = probe.longestIdle
     let isSettledNode = generationAtTurn == generation
     do { try probe.turn() } catch { throw Violation("the loop goes on", "\(error)") }
     generationAtTurn = generation
-    try meet()
+    try meet(longestIdle)
+    // The worker looks at everyone once more when a drain begins.
+    let isDrainBeginning = probe.isDraining != wasDraining
     for budget in budgets {
-      try budget.check(probe)
+      if !isDrainBeginning { try budget.check(probe) }
       if budget.client.hasArrived { busy[budget.client.serial] = nil }
     }
     try checkCounts(hasHadNode: isSettledNode || generation > 0)
@@ -204,7 +208,7 @@ final class World {
   }
 
   /// Finds out which connections came and went.
-  private func meet() throws(Violation) {
+  private func meet(_ longestIdle: LongestIdle?) throws(Violation) {
     for side in probe.newConnections() {
       let target = Target.allCases[side.listenerIndex]
       guard let client = byAddress[Address(text: side.peer, target: target)] else { continue }
@@ -223,7 +227,7 @@ final class World {
       }
       client.closeReason = close.reason
       client.hearing.noteClosed()
-      try checkClose(client, close)
+      try checkClose(client, close, longestIdle)
       if !client.isOpen { forget(client) }
     }
   }
