@@ -13,20 +13,24 @@ struct Budget {
   }
 
   /// Compares with what a turn may do; a connection that was closed meanwhile is not measured.
-  func check(_ probe: WorkerProbe) throws(Violation) {
+  ///
+  /// - Parameter turns: how many the connection may have had.
+  func check(_ probe: WorkerProbe, turns: Int) throws(Violation) {
     guard let side = client.connection, let left = client.backlog else { return }
     // What TLS reads and what a lingering connection drops have a budget each.
-    let most = probe.turnBytesMax * (side.isLingering && client.session != nil ? 2 : 1)
+    let budgets = side.isLingering && client.session != nil ? 2 : 1
+    let most = probe.turnBytesMax * budgets * turns
     if backlog - left > most {
       throw Violation(
         "a turn stays within its budget",
         "\(client.address): \(backlog - left) bytes in a turn, at most \(most)")
     }
-    if side.requests - requests > probe.turnRequestsMax {
+    let requestsMax = probe.turnRequestsMax * turns
+    if side.requests - requests > requestsMax {
       throw Violation(
         "a turn stays within its budget",
         "\(client.address): \(side.requests - requests) requests in a turn, at most "
-          + "\(probe.turnRequestsMax)")
+          + "\(requestsMax)")
     }
   }
 }

@@ -31,6 +31,7 @@ final class World {
   private(set) var nodes: [UInt8?] = [nil]
   /// The node, or the lack of one, was there before this turn began.
   private var generationAtTurn = 0
+  private var timeAtTurn = MonotonicTime(nanoseconds: 0)
   private(set) var closed = 0
   private(set) var turns = 0
   /// Turns for which descriptors stay scarce.
@@ -196,10 +197,11 @@ final class World {
     do { try probe.turn() } catch { throw Violation("the loop goes on", "\(error)") }
     generationAtTurn = generation
     try meet(longestIdle)
-    // The worker looks at everyone once more when a drain begins.
-    let isDrainBeginning = probe.isDraining != wasDraining
+    // The worker looks at everyone once more when a drain begins, and at those whose time is over.
+    let mayLookTwice = probe.isDraining != wasDraining || clock.now != timeAtTurn
+    timeAtTurn = clock.now
     for budget in budgets {
-      if !isDrainBeginning { try budget.check(probe) }
+      try budget.check(probe, turns: mayLookTwice ? 2 : 1)
       if budget.client.hasArrived { busy[budget.client.serial] = nil }
     }
     try checkCounts(hasHadNode: isSettledNode || generation > 0)
