@@ -66,6 +66,11 @@ final class Client {
   /// Nothing more can happen on it.
   var isOver: Bool { !isOpen || end != nil }
   var hasSomethingToSend: Bool { !wire.isEmpty || (!plain.isEmpty && !hasFinishedWriting) }
+  /// It has sent a part of its next request.
+  var hasBegun: Bool {
+    wire.isEmpty && hearing.sealed < hearing.expectations.count
+      && hearing.expectations[hearing.sealed].start < plain.taken
+  }
   /// It says what an honest client says, hears all, and has not gone away.
   var isHonest: Bool { !isGarbled && isOpen && !isOdd }
 
@@ -81,6 +86,7 @@ final class Client {
       let number = hearing.expectations.count
       var (expectation, isLast) = writer.write(
         kind, serial: "c\(serial)-r\(number)", size: size, into: &bytes)
+      expectation.start += plain.total
       expectation.headEnd += plain.total
       if options.target.isEncrypted, options.isPlain {
         // Whatever the method is: it is not read.
@@ -243,10 +249,6 @@ final class Client {
   }
 
   private func take(_ bytes: ArraySlice<UInt8>, _ world: World) throws(Violation) {
-    // An alert in clear text, to one who speaks none.
-    if options.target.isEncrypted, session == nil, hearing.answered == 0, bytes.first == 0x15 {
-      isGarbled = true
-    }
     if isGarbled { return try hearing.lookForOthers(bytes) }
     try hearing.take(bytes, world)
   }

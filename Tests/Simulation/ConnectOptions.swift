@@ -77,7 +77,9 @@ struct ConnectOptions: CustomStringConvertible {
     case .bad: return Array("PROXY TCP4 192.0.2.300 198.51.100.1 \(port) 443\r\n".utf8)
     case .missing: return []
     case .binary4:
-      return binary(0x21, 0x11, [192, 0, 2, source, 198, 51, 100, 1] + ports(port) + [4, 0, 1, 0])
+      // With a TLV that means nothing: the header is longer than what follows it.
+      let filling = [4, 0, 200] + [UInt8](repeating: 0, count: 200)
+      return binary(0x21, 0x11, [192, 0, 2, source, 198, 51, 100, 1] + ports(port) + filling)
     case .binary6:
       let network: [UInt8] = [0x20, 0x01, 0x0D, 0xB8, 0, 0, 0, 0]
       let client = network + [0, 0, 0, 0, 0, 0, 0, source + 1]

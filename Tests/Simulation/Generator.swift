@@ -68,7 +68,14 @@ struct Generator {
 
   private mutating func connect(_ place: UInt8) -> Operation {
     let a = random.byte() & 0xF8 | random.pick(targets)
-    let b = random.once(in: oddOneIn) ? random.byte() : random.byte() & random.byte() & 0x1E
+    var b = random.once(in: oddOneIn) ? random.byte() : random.byte() & random.byte() & 0x1E
+    switch a & 7 {
+    // A PROXY header in pieces; who does not take what the handshake sends.
+    case 3: if random.once(in: 4) { b |= 0x20 }
+    case 4: if random.once(in: 4) { b |= random.pick([0x20, 0x41]) }
+    case 1, 2, 7: if random.once(in: 8) { b |= random.pick([0x40, 0x41]) }
+    default: break
+    }
     // A valid PROXY header, nearly always.
     let proxy: UInt8 = random.once(in: 8) ? a & 0x38 : UInt8(random.below(6)) << 3
     return Operation(.connect, client: place, a & 0xC7 | proxy, b)

@@ -56,6 +56,9 @@ extension World {
     if let fault = probe.bufferFault {
       throw Violation("a buffer with bytes in it belongs to one connection", fault)
     }
+    if probe.isSomebodyQueuedTwice {
+      throw Violation("a turn stays within its budget", "a connection is queued twice")
+    }
     let living = probe.living
     func agree(_ what: String, _ count: Int, _ expected: Int) throws(Violation) {
       if count == expected { return }
@@ -110,6 +113,7 @@ extension World {
     switch close.reason {
     case "tls_flood": isFault = client.idleMessages <= 12
     case "overflow", "tls_error": isFault = !client.isOdd
+    case "shutdown": isFault = client.isHonest && client.hasBegun && client.hearing.expectsMore
     default: isFault = false
     }
     if isFault { throw Violation("the honest are served", "\(client)") }

@@ -1,6 +1,6 @@
 /// What a client asks, well or badly.
 enum RequestKind: UInt8, CaseIterable {
-  case get, head, post, chunked, healthGet, healthHead, close, http10, http10KeepAlive
+  case get, head, post, chunked, bigPost, healthGet, healthHead, close, http10, http10KeepAlive
   case expect, longBody, longChunks, badChunk, healthPost, absolute, longTarget, loopHost
   case method, asterisk, fragment, targetByte, version, version2, bareLineFeed, folded, noHost
   case twoHosts, twoLengths, unknownCoding, unknownExpectation, manyFields, longHead, endless
@@ -8,7 +8,7 @@ enum RequestKind: UInt8, CaseIterable {
   /// The first kinds, which are served, are more likely than those that end the connection.
   init(_ byte: UInt8) {
     let all = Self.allCases
-    self = byte < 128 ? all[Int(byte) % 9] : all[Int(byte) % all.count]
+    self = byte < 128 ? all[Int(byte) % 10] : all[Int(byte) % all.count]
   }
 }
 
@@ -33,6 +33,8 @@ struct Expectation {
   var outcome = Outcome.redirect
   var isHead = false
   var keepsAlive = true
+  /// Where it begins in what the client said, before encryption.
+  var start = 0
   /// Where its head ends in what the client said, before encryption.
   var headEnd = 0
   /// Where that ended on the wire; nil until it was sealed.
@@ -52,6 +54,7 @@ struct RequestWriter {
     _ kind: RequestKind, serial: String, size: UInt8, into bytes: inout [UInt8]
   ) -> (expectation: Expectation, isLast: Bool) {
     var request = Request(kind, serial: serial, size: size, settings: settings)
+    request.expectation.start = bytes.count
     request.expectation.headEnd = bytes.count + request.head.count
     bytes += request.head
     bytes += request.body
@@ -88,7 +91,7 @@ private struct Request {
     case .get, .head, .close, .http10, .http10KeepAlive, .absolute, .longTarget, .loopHost:
       shape(kind, path, size, settings)
     case .healthGet, .healthHead, .healthPost: askHealth(kind)
-    case .post, .chunked, .expect, .longBody, .longChunks, .badChunk:
+    case .post, .chunked, .bigPost, .expect, .longBody, .longChunks, .badChunk:
       addBody(kind, path, size, settings)
     default: spoil(kind, path, settings)
     }
@@ -144,10 +147,13 @@ private struct Request {
     line = "PUT \(path) HTTP/1.1"
     var length = kind == .post ? Int(size) * 8 : kind == .expect ? 10 : Int(size & 31) + 1
     let isLong = kind == .longBody || kind == .longChunks
+    if kind == .bigPost {
+      length = min(Int(settings.discardBytesMax), 2048 * (Int(size) + 1))
+    }
     if isLong { length = Int(settings.discardBytesMax) + 1 + Int(size) * 16 }
     let data = [UInt8](repeating: UInt8(ascii: "x"), count: length)
     switch kind {
-    case .post, .longBody, .expect:
+    case .post, .bigPost, .longBody, .expect:
       fields += "Content-Length: \(length)\r\n"
       body = data
       expectation.keepsAlive = UInt64(length) <= settings.discardBytesMax
