@@ -37,6 +37,7 @@ struct Supervisor {
     // Before any other thread is there.
     _ = unsafe setenv("SWIFT_BACKTRACE", "enable=no", 1)
     if let script = options.script { return try run(script) }
+    if let corpus = options.corpus, try !runCorpus(corpus) { return 1 }
     let start = time(nil)
     let attempt = try Attempt(arguments, isQuiet: false)
     guard let failure = attempt.failure else {
@@ -61,6 +62,22 @@ struct Supervisor {
     if options.seconds < .max { arguments += ["--seconds", "\(options.seconds)"] }
     if options.scripts < .max { arguments += ["--scripts", "\(options.scripts)"] }
     return arguments
+  }
+
+  /// Lives the scripts of a directory; false where something is found.
+  private func runCorpus(_ directory: String) throws -> Bool {
+    let names = Descriptors.names(in: directory)
+    if names.isEmpty { throw Violation("set-up", "no scripts in \(directory)") }
+    for name in names.sorted() {
+      let script = Script(bytes: Descriptors.contents(of: "\(directory)/\(name)"))
+      let attempt = try Attempt(
+        ["--script", script.hexadecimal, "--patience", "\(options.patience)"], isQuiet: false)
+      guard let failure = attempt.failure else { continue }
+      Main.say("FOUND after 0 s, script \(name)\n")
+      try explain(script, failure)
+      return false
+    }
+    return true
   }
 
   private func run(_ script: Script) throws -> Int32 {

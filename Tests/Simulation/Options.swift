@@ -6,6 +6,8 @@ struct Options {
   var seconds = Int.max
   var scripts = Int.max
   var script: Script?
+  /// A directory of scripts, one a file, to live before any other.
+  var corpus: String?
   var isChild = false
   var isTracing = false
   /// How long the search for a shorter script may take.
@@ -21,6 +23,7 @@ struct Options {
       --seconds S    ends after so long
       --seed SEED    begins with this seed, and goes on with the next; without it with a new one
       --scripts N    ends after so many scripts: one, to replay a seed
+      --corpus DIR   lives the scripts in the files of this directory first
       --script HEX   lives this script alone
       --shrink S     seconds to spend on a shorter script (20)
       --trace        with --script: tells what became of each client
@@ -47,6 +50,10 @@ struct Options {
     if name == "--script" {
       script = Script(hexadecimal: value)
       return script != nil
+    }
+    if name == "--corpus" {
+      corpus = value
+      return true
     }
     guard let number = UInt64(value) else { return false }
     switch name {
