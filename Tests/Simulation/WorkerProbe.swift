@@ -71,6 +71,7 @@ final class WorkerProbe {
   var countedClosed: Int {
     sum(FrontendCounter.closed..<FrontendCounter.closed + CloseReason.allCases.count)
   }
+  var countedRequests: Int { sum(FrontendCounter.requests..<FrontendCounter.end) }
   var countedFaults: Int { counter(FrontendCounter.internalErrors) }
 
   private func counter(_ index: Int) -> Int { Int(control.counters.load(index)) }
@@ -81,6 +82,14 @@ final class WorkerProbe {
     if !worker.buffers.isClean { return "a block in the pool has bytes in it" }
     if worker.buffers.blocksLent != 0 { return "\(worker.buffers.blocksLent) blocks are lent" }
     return nil
+  }
+
+  /// What is known of somebody who lives.
+  var survivor: String {
+    guard let connection = worker.connections.all.first else { return "-" }
+    return "connection \(connection.id) in \(connection.phase), since \(worker.now - connection.since), "
+      + "unsent \(connection.transport.unsentBytes), received \(connection.receive.count), queued "
+      + "\(connection.isQueued), answered \(connection.requests)"
   }
 
   /// Somebody has two turns coming.
@@ -156,18 +165,20 @@ final class WorkerProbe {
 struct LongestIdle {
   private weak var connection: Connection?
   private let since: MonotonicTime
+  private let requests: Int
   let address: String
 
   fileprivate init(_ connection: Connection) {
     self.connection = connection
     since = connection.since
+    requests = connection.requests
     address = connection.peer.description
   }
 
   /// It has been idle ever since.
   var isUntouched: Bool {
     guard let connection, case .readingHead(.idle) = connection.phase else { return false }
-    return connection.since == since
+    return connection.since == since && connection.requests == requests
   }
 }
 
