@@ -1,10 +1,10 @@
 import COpenSSL
 import Glibc
 
-/// A certificate and its key, made here; alive as long as the process.
+/// A certificate and its key, made here.
 @safe
-struct Pair {
-  // Never freed: a handful in a process's life.
+final class Pair {
+  // Owned: freed in `deinit`; whoever else needs them takes references.
   let certificate: OpaquePointer
   let key: OpaquePointer
 
@@ -37,6 +37,11 @@ struct Pair {
       unsafe X509_EXTENSION_free(made)
     }
     guard unsafe X509_sign(certificate, issuer?.key ?? key, EVP_sha256()) > 0 else { return nil }
+  }
+
+  deinit {
+    unsafe X509_free(certificate)
+    unsafe EVP_PKEY_free(key)
   }
 
   private static func newKey() -> OpaquePointer? {

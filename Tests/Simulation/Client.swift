@@ -28,7 +28,8 @@ final class Client {
   /// How the server's bytes ended; nil where they have not.
   private(set) var end: End?
   private(set) var hasFinishedWriting = false
-  /// It had something else to say than whole requests: what it hears is only looked through for others' answers.
+  /// It had something else to say than whole requests: what it hears is only looked through for
+  /// others' answers.
   private(set) var isGarbled = false
   /// It did what no client of ours does, but what it hears must be right.
   private(set) var isOdd = false
@@ -76,16 +77,16 @@ final class Client {
 
   // MARK: Saying
 
-  /// Says `count` requests of a kind at once.
-  func ask(_ kind: RequestKind, count: Int, size: UInt8, settings: Settings) {
+  /// Says `count` requests at once, of these kinds by turns.
+  func ask(_ kinds: [RequestKind], count: Int, size: UInt8, settings: Settings) {
     guard !hasFinishedWriting else { return }
     let writer = RequestWriter(settings: settings, isAdmin: options.target == .admin)
     var bytes: [UInt8] = []
     // Bodies are long where the world says so: what is beyond this shows nothing new.
-    for _ in 0..<count where bytes.count < 1 << 21 {
+    for index in 0..<count where bytes.count < 1 << 21 {
       let number = hearing.expectations.count
       var (expectation, isLast) = writer.write(
-        kind, serial: "c\(serial)-r\(number)", size: size, into: &bytes)
+        kinds[index % kinds.count], serial: "c\(serial)-r\(number)", size: size, into: &bytes)
       expectation.start += plain.total
       expectation.headEnd += plain.total
       if options.target.isEncrypted, options.isPlain {
@@ -292,17 +293,5 @@ final class Client {
     guard isOpen else { return }
     Socket.reset(descriptor)
     descriptor = -1
-  }
-
-  func openGates() {
-    gate = []
-  }
-}
-
-extension Client: CustomStringConvertible {
-  var description: String {
-    "c\(serial) \(address) (\(options)): asked \(hearing.sent) of \(hearing.expectations.count), "
-      + "heard \(hearing.answered); ended \(end.map { "\($0)" } ?? "-"), closed for "
-      + (closeReason ?? "-")
   }
 }

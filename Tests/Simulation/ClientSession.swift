@@ -1,7 +1,8 @@
 import COpenSSL
 import Glibc
 
-/// The client's side of TLS, between two buffers in memory: what it sends can be cut anywhere on its way.
+/// The client's side of TLS, between two buffers in memory: what it sends can be cut anywhere on
+/// its way.
 @safe
 final class ClientSession {
   /// What became of a read.
@@ -193,8 +194,9 @@ extension ClientSession {
   /// Takes the making of records over from OpenSSL; nil where its keys are not known.
   func beginForging() -> RecordForge? {
     if let forge { return forge }
-    guard isOpen, mayForge, unsafe SSL_CIPHER_get_id(SSL_get_current_cipher(ssl)) & 0xFFFF
-      == (isTLS12 ? 0xC02B : 0x1301)
+    guard isOpen, mayForge,
+      unsafe SSL_CIPHER_get_id(SSL_get_current_cipher(ssl)) & 0xFFFF
+        == (isTLS12 ? 0xC02B : 0x1301)
     else { return nil }
     var output: [UInt8] = []
     takeOutput(into: &output)

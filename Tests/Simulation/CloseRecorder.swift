@@ -1,7 +1,8 @@
 import Logging
 import Synchronization
 
-/// What the frontend's log says of the connections that it closed: the one account of each that any operator has.
+/// What the frontend's log says of the connections that it closed: the one account of each that any
+/// operator has.
 final class CloseRecorder: Sendable {
   struct Close {
     var connection: UInt64 = 0

@@ -1,6 +1,7 @@
 import HTTP1
 
-/// Stands in for the admin listener's: its answers are longer than requests, and tell whose they are.
+/// Stands in for the admin listener's: its answers are longer than requests, and tell whose they
+/// are.
 final class EchoResponder: Responder {
   let lastLocationHost = ""
   let responseBytesMax = 64 << 10

@@ -1,5 +1,5 @@
-/// Makes a script of a seed. Each script does few kinds of things, and some of them often (swarm testing, Groce et
-/// al. 2012): what happens only to those who do nothing else is found that way.
+/// Makes a script of a seed. Each script does few kinds of things, and some of them often (swarm
+/// testing, Groce et al. 2012): what happens only to those who do nothing else is found that way.
 struct Generator {
   private var random: SplitMix
   private var weights: [(Code, Int)] = []

@@ -1,5 +1,5 @@
-/// What a client has asked and what it heard: it may only hear answers to its own requests, in order, each as the
-/// request deserves.
+/// What a client has asked and what it heard: it may only hear answers to its own requests, in
+/// order, each as the request deserves.
 struct Hearing {
   let serial: Int
   private(set) var expectations: [Expectation] = []
@@ -99,12 +99,16 @@ struct Hearing {
         "a client receives its own answers",
         "c\(serial), answer \(answered) of \(sent) sent: \(what); got \(answer.status) "
           + String(decoding: answer.location ?? [], as: UTF8.self) + "; deserved "
-          + "\(expected.map { "\($0.outcome) " + String(decoding: $0.target, as: UTF8.self) } ?? "-")")
+          + "\(expected.map { "\($0.outcome) " + String(decoding: $0.target, as: UTF8.self) } ?? "-")"
+      )
     }
     if answer.status == 408 {
       guard answer.asksClose else { throw wrong("a late head must close") }
-      // What is more than a turn's work may be late though it is there; and who does not listen hears it later.
-      guard expected?.generation == nil || world.turns <= busyUntil || isDeaf else { throw wrong("408, and the head was there") }
+      // What is more than a turn's work may be late though it is there; and who does not listen
+      // hears it later.
+      guard expected?.generation == nil || world.turns <= busyUntil || isDeaf else {
+        throw wrong("408, and the head was there")
+      }
       return
     }
     guard let expected, answered < answersMax else { throw wrong("an answer nobody asked for") }
@@ -153,7 +157,8 @@ struct Hearing {
       guard let node else { return false }
       let origin = "https://node-\(node).example:8200".utf8
       return location.count == origin.count + expected.target.count
-        && location.starts(with: origin) && location.suffix(expected.target.count)
+        && location.starts(with: origin)
+        && location.suffix(expected.target.count)
           .elementsEqual(expected.target)
     }
   }

@@ -104,7 +104,8 @@ extension World {
         "\(client) made room before \(longestIdle.address)")
     }
     if client.isGarbled { return }
-    if close.requests > client.hearing.expectations.count || close.requests < client.hearing.served {
+    if close.requests > client.hearing.expectations.count || close.requests < client.hearing.served
+    {
       throw Violation(
         "counts agree with the connections",
         "\(client) and \(close.requests) requests were counted")

@@ -102,7 +102,9 @@ struct Supervisor {
     var shrinker = Shrinker(script, failure, seconds: options.shrinkSeconds)
     if options.shrinkSeconds > 0 { try shrinker.shrink() }
     let shortest = shrinker.script
-    Main.say("  the shortest script of \(shrinker.attempts) attempts, in a world of \(shortest.settings):\n")
+    Main.say(
+      "  the shortest script of \(shrinker.attempts) attempts, in a world of \(shortest.settings):\n"
+    )
     for (index, operation) in shortest.operations.enumerated() {
       Main.say("    \(index) \(operation)\n")
     }

@@ -28,11 +28,12 @@ final class Materials {
     unsafe copenssl_set_protocol_versions(client13, TLS1_3_VERSION, TLS1_3_VERSION)
     unsafe ClientSession.logKeys(of: client12)
     unsafe ClientSession.logKeys(of: client13)
-    // Records of many sizes: a length that does not divide the server's buffers shows where it relies on one.
+    // Records of many sizes: a length that does not divide the server's buffers shows where it
+    // relies on one.
     unsafe SSL_CTX_set_block_padding(client13, 44)
 
     let directory = try Self.makeDirectory()
-    defer { 
+    defer {
       for name in Self.names { _ = unsafe unlink("\(directory)/\(name)") }
       _ = unsafe rmdir(directory)
     }

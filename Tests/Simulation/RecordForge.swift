@@ -1,10 +1,12 @@
 import COpenSSL
 import Glibc
 
-/// Makes TLS records with a session's keys that OpenSSL itself would not make: key updates by the thousand, records without
-/// content, warnings, renegotiations. From the first of them on it has to make all of the client's records.
+/// Makes TLS records with a session's keys that OpenSSL itself would not make: key updates by the
+/// thousand, records without content, warnings, renegotiations. From the first of them on it has to
+/// make all of the client's records.
 ///
-/// TLS 1.3 as RFC 8446 §5.2 and §7.3 have it, TLS 1.2 as RFC 5288 §3; with AES-128-GCM and SHA-256, which the server prefers.
+/// TLS 1.3 as RFC 8446 §5.2 and §7.3 have it, TLS 1.2 as RFC 5288 §3; with AES-128-GCM and SHA-256,
+/// which the server prefers.
 @safe
 final class RecordForge {
   private let isTLS13: Bool
@@ -16,7 +18,8 @@ final class RecordForge {
   private let cipher: OpaquePointer?
 
   /// - Parameters:
-  ///   - secret: the client's traffic secret of TLS 1.3; its key and its vector, 16 and 4 bytes, of TLS 1.2.
+  ///   - secret: the client's traffic secret of TLS 1.3; of TLS 1.2 its key and its vector, 16 and 4
+  ///     bytes.
   ///   - sequence: of the next record.
   init(secret: [UInt8], sequence: UInt64, isTLS13: Bool) {
     self.isTLS13 = isTLS13
@@ -86,7 +89,9 @@ final class RecordForge {
     let length = inner.count + 16
     let header: [UInt8] = [23, 3, 3, UInt8(length >> 8), UInt8(length & 0xFF)]
     var nonce = vector
-    for index in 0..<8 { nonce[4 + index] ^= UInt8(truncatingIfNeeded: sequence >> (56 - 8 * index)) }
+    for index in 0..<8 {
+      nonce[4 + index] ^= UInt8(truncatingIfNeeded: sequence >> (56 - 8 * index))
+    }
     sequence += 1
     return header + seal(inner, nonce: nonce, additional: header)
   }
@@ -103,8 +108,8 @@ final class RecordForge {
   private func seal(_ bytes: [UInt8], nonce: [UInt8], additional: [UInt8]) -> [UInt8] {
     var sealed = [UInt8](repeating: 0, count: bytes.count + 16)
     var count: Int32 = 0
-    // Every array is as long as AES-128-GCM reads or writes: 16 bytes of key, 12 of nonce, as many of output as of input,
-    // and the tag behind them.
+    // Every array is as long as AES-128-GCM reads or writes: 16 bytes of key, 12 of nonce, as many
+    // of output as of input, and the tag behind them.
     _ = unsafe EVP_EncryptInit_ex(cipher, EVP_aes_128_gcm(), nil, key, nonce)
     _ = unsafe EVP_EncryptUpdate(cipher, nil, &count, additional, Int32(additional.count))
     unsafe sealed.withUnsafeMutableBufferPointer { buffer in

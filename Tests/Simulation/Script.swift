@@ -1,4 +1,5 @@
-/// What a script can make happen. The order is the encoding: add at the end, or the corpus means something else.
+/// What a script can make happen. The order is the encoding: add at the end, or the corpus means
+/// something else.
 enum Code: UInt8, CaseIterable {
   case connect, request, pipeline, gate, more, read, halfClose, closeNotify, close, reset
   case keyUpdate, renegotiate, raw, publish, lose, advance, reload, turns, scarce, askForRoom
@@ -99,7 +100,7 @@ extension Operation: CustomStringConvertible {
     switch code {
     case .connect: " (\(ConnectOptions(a, b)))"
     case .request: " (\(RequestKind(a)))"
-    case .pipeline: " (\(pipelineCount) × \(RequestKind(a)))"
+    case .pipeline: " (\(pipelineCount) × \(pipelineKinds))"
     case .gate: " (\(Gate(rawValue: a)))"
     case .more: " (\(amount) bytes of \(a & 0x80 == 0 ? "the wire" : "plain text"))"
     case .read: " (\(amount) bytes)"
@@ -121,6 +122,12 @@ extension Operation: CustomStringConvertible {
 
   /// Few, or, with the high bit of `b`, many.
   var keyUpdates: Int { (Int(a) + 1) * (b & 0x80 == 0 ? 1 : 64) }
+
+  /// Health, which is answered at once, before each request that may be held; or requests of one
+  /// kind.
+  var pipelineKinds: [RequestKind] {
+    a & 0xC0 == 0x40 ? [.healthGet, RequestKind(a)] : [RequestKind(a)]
+  }
 
   var pipelineCount: Int { b < 128 ? Int(b) + 1 : (Int(b) - 126) * 32 }
 }

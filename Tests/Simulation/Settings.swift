@@ -2,7 +2,8 @@ import Frontend
 import HTTP1
 import Sys
 
-/// How a world is set up: eight bytes, of which any eight are a world. Limits are small enough to be reached.
+/// How a world is set up: eight bytes, of which any eight are a world. Limits are small enough to
+/// be reached.
 struct Settings: Equatable {
   static let bytes = 8
 

@@ -1,7 +1,7 @@
 import Glibc
 
-/// Looks for the shortest script that fails in the same way: leaves operations out, ever fewer at once (Zeller's delta
-/// debugging), then makes what is left plainer.
+/// Looks for the shortest script that fails in the same way: leaves operations out, ever fewer at
+/// once (Zeller's delta debugging), then makes what is left plainer.
 struct Shrinker {
   private(set) var script: Script
   private(set) var failure: Attempt.Failure

@@ -11,6 +11,9 @@ enum Moved {
 /// A client's socket calls, each one call of the system.
 enum Socket {
   static let tinyBytes: Int32 = 2304
+  // What Glibc's module lacks: IP_BIND_ADDRESS_NO_PORT and SIOCOUTQNSD.
+  private static let bindAddressNoPort: Int32 = 24
+  private static let notSentQueue: UInt = 0x894B
 
   /// Begins to connect from 127.0.0.(2 + `source`); nil where descriptors are scarce.
   static func connect(port: UInt16, source: UInt8, receiveBytes: Int32?) -> Int32? {
@@ -20,7 +23,7 @@ enum Socket {
     if let receiveBytes { set(number, SOL_SOCKET, SO_RCVBUF, receiveBytes) }
     set(number, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
     // The port is chosen together with the peer, so that they do not run out (ip(7)).
-    set(number, Int32(IPPROTO_IP), 24 /* IP_BIND_ADDRESS_NO_PORT */, 1)
+    set(number, Int32(IPPROTO_IP), bindAddressNoPort, 1)
     // The pointers are used for the calls alone.
     guard
       unsafe withAddress(0x7F00_0002 + UInt32(source), 0, { unsafe bind(number, $0, $1) }) == 0
@@ -105,7 +108,7 @@ enum Socket {
   static func unread(_ number: Int32) -> Int { ask(number, UInt(FIONREAD)) }
 
   /// The bytes that are still to be sent to the peer's kernel.
-  static func unsent(_ number: Int32) -> Int { ask(number, 0x894B /* SIOCOUTQNSD */) }
+  static func unsent(_ number: Int32) -> Int { ask(number, notSentQueue) }
 
   private static func ask(_ number: Int32, _ request: UInt) -> Int {
     var value: Int32 = 0

@@ -49,11 +49,13 @@ final class WorkerProbe {
 
   // MARK: Budgets
 
-  /// The most that a turn may read from one connection: its budget, the read that goes beyond it, and a PROXY header.
+  /// The most that a turn may read from one connection: its budget, the read that goes beyond it,
+  /// and a PROXY header.
   var turnBytesMax: Int {
     worker.limits.turnBytesMax + BufferPool.blockBytes + ProxyHeaderParser.headerBytesMax
   }
-  /// The most requests of one connection that a turn may answer: its budget, and one that was held before it.
+  /// The most requests of one connection that a turn may answer: its budget, and one that was held
+  /// before it.
   var turnRequestsMax: Int { worker.limits.turnRequestsMax + 1 }
 
   // MARK: Counts
@@ -87,7 +89,8 @@ final class WorkerProbe {
   /// What is known of somebody who lives.
   var survivor: String {
     guard let connection = worker.connections.all.first else { return "-" }
-    return "connection \(connection.id) in \(connection.phase), since \(worker.now - connection.since), "
+    return
+      "connection \(connection.id) in \(connection.phase), since \(worker.now - connection.since), "
       + "unsent \(connection.transport.unsentBytes), received \(connection.receive.count), queued "
       + "\(connection.isQueued), answered \(connection.requests)"
   }
@@ -104,12 +107,15 @@ final class WorkerProbe {
     return new.map { ServerSide($0) }
   }
 
-  /// Looks at every connection, and says what of the whole does not agree with them; nil where all does.
+  /// Looks at every connection, and says what of the whole does not agree with them; nil where all
+  /// does.
   func disagreement() -> String? {
     let connections = worker.connections.all
     if connections.count != living { return "\(connections.count) connections, counted \(living)" }
     let counted = connections.count { $0.countedFor != nil }
-    if counted != connectionsCounted { return "\(counted) for clients, counted \(connectionsCounted)" }
+    if counted != connectionsCounted {
+      return "\(counted) for clients, counted \(connectionsCounted)"
+    }
     if let crowded = crowdedClient(connections) { return crowded }
     for connection in connections {
       if let fault = fault(connection) { return "connection \(connection.id) \(fault)" }
@@ -119,7 +125,8 @@ final class WorkerProbe {
     return disagreement(of: .idle, connections) ?? disagreement(of: .held, connections)
   }
 
-  /// A client with more connections than it may have: an IPv4 address, or all of an IPv6 network of 64 bits.
+  /// A client with more connections than it may have: an IPv4 address, or all of an IPv6 network of
+  /// 64 bits.
   private func crowdedClient(_ connections: [Connection]) -> String? {
     let most = worker.limits.connectionsPerAddressMax
     guard most > 0 else { return nil }

@@ -19,13 +19,14 @@ extension World {
     try outlive()
   }
 
-  /// Descriptors are there again, all gates are open, a node is active: nothing needs time any more.
+  /// Descriptors are there again, all gates are open, a node is active: nothing needs time any
+  /// more.
   private func settle() throws(Violation) {
     Descriptors.relieve()
     scarceTurns = 0
     publish(generation > 0 && nodes[generation] == 1 ? 2 : 1)
     for client in all where client.isOpen {
-      client.openGates()
+      client.gate = []
       setReading(client)
       try pump(client)
     }
@@ -75,7 +76,8 @@ extension World {
       unchanged = progress == before ? unchanged + 1 : 0
     }
     if probe.living > 0 {
-      throw Violation("nothing outlives its deadlines", "\(probe.living) live on: \(probe.survivor)")
+      throw Violation(
+        "nothing outlives its deadlines", "\(probe.living) live on: \(probe.survivor)")
     }
     func gone(_ what: String, _ count: Int) throws(Violation) {
       if count != 0 { throw Violation("nothing is left at the end", "\(what): \(count)") }

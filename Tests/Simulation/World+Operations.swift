@@ -51,10 +51,10 @@ extension World {
   private func act(_ client: Client, _ operation: Operation) throws(Violation) {
     switch operation.code {
     case .request:
-      client.ask(RequestKind(operation.a), count: 1, size: operation.b, settings: settings)
+      client.ask([RequestKind(operation.a)], count: 1, size: operation.b, settings: settings)
     case .pipeline:
       client.ask(
-        RequestKind(operation.a), count: operation.pipelineCount, size: 0, settings: settings)
+        operation.pipelineKinds, count: operation.pipelineCount, size: 0, settings: settings)
     case .gate:
       client.gate = Gate(rawValue: operation.a & 7)
       setReading(client)
@@ -112,7 +112,7 @@ extension World {
       guard let client = try connect(ConnectOptions(operation.b & 0x3F | source, 0)) else { break }
       crowd.append(client)
       if operation.b & 0x80 != 0 { continue }
-      client.ask(.get, count: 1, size: 0, settings: settings)
+      client.ask([.get], count: 1, size: 0, settings: settings)
       try pump(client)
     }
   }

@@ -234,7 +234,8 @@ final class World {
     }
   }
 
-  /// The client of a connection that came and went within a turn; nil where its address does not tell.
+  /// The client of a connection that came and went within a turn; nil where its address does not
+  /// tell.
   private func unmet(_ address: String) -> Client? {
     let candidates = Target.allCases.compactMap { byAddress[Address(text: address, target: $0)] }
       .filter { $0.connection == nil && $0.closeReason == nil }
