@@ -69,7 +69,7 @@ struct Attempt {
     // The copies live until the call is over, and are freed then.
     let words = ["Simulation", "--child"] + arguments
     let vector = unsafe words.map { (word: String) in unsafe strdup(word) } + [nil]
-    defer { for unsafeword in unsafe vector { unsafe free(word) } }
+    defer { unsafe vector.forEach { unsafe free($0) } }
     var child = pid_t()
     let code = unsafe posix_spawn(&child, "/proc/self/exe", &actions, nil, vector, environ)
     guard code == 0 else { throw Violation("set-up", "no child: \(code)") }

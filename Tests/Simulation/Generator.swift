@@ -8,6 +8,7 @@ struct Generator {
   private var skipsOneIn = 0
   private var oddOneIn = 0
   private var errorsOneIn = 0
+  private var storiesOneIn = 0
   private var targets: [UInt8] = []
 
   private static let usual: [(Code, Int)] = [
@@ -34,12 +35,46 @@ struct Generator {
     skipsOneIn = random.pick([0, 0, 8, 2])
     oddOneIn = random.pick([2, 4, 16, 1000])
     errorsOneIn = random.pick([3, 30, 1000])
+    storiesOneIn = random.pick([0, 0, 12, 4])
     targets = (0..<random.pick([1, 2, 8])).map { _ in random.byte() & 7 }
     let count = random.pick([20, 60, 120, 240])
     var operations: [Operation] = []
     for place in 0..<places { operations.append(connect(UInt8(place))) }
-    for _ in 0..<count { operations.append(operation()) }
+    for _ in 0..<count {
+      operations.append(operation())
+      if storiesOneIn > 0, random.once(in: storiesOneIn) { operations += story() }
+    }
+    if random.once(in: 8) { operations.append(Operation(.drain)) }
     return Script(settings: Settings(settings), operations: operations)
+  }
+
+  /// A few operations of one client that belong together, and are rarely so in a row.
+  private mutating func story() -> [Operation] {
+    let place = UInt8(random.below(places))
+    func act(_ code: Code, _ a: UInt8, _ b: UInt8) -> Operation {
+      Operation(code, client: place, a, b)
+    }
+    let halfHead = [
+      act(.gate, 1, 0), act(.request, 0, random.byte()), act(.more, 0x80, random.byte() & 31),
+    ]
+    let isLate = act(.advance, 3 | 4 << 2, 0)
+    switch random.below(5) {
+    case 0: return halfHead
+    case 1: return halfHead + [isLate, act(.gate, 0, 0)]
+    case 2:
+      // Its window is full, and then its head is late.
+      return halfHead + [
+        act(.gate, 5, 0), act(.keyUpdate, 7, 1), act(.keyUpdate, 3, 1), isLate, act(.turns, 2, 0),
+      ]
+    case 3:
+      // What is answered at once, and what is held, in one write.
+      return [
+        act(.lose, 0, 0), act(.pipeline, 0x40 | random.byte() & 7, random.byte() & 7),
+        operation(), isLate, act(.publish, random.byte(), 0),
+      ]
+    default:
+      return [act(.request, 0, 0), act(.halfClose, 0, 0), operation()]
+    }
   }
 
   private mutating func operation() -> Operation {
