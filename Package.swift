@@ -57,6 +57,15 @@ let package = Package(
     // What tests of two floors share.
     .target(name: "GuardPage", path: "Tests/GuardPage", swiftSettings: safety),
 
+    // Lives scripts of connections, and looks for what is wrong: scripts/simulate.
+    .executableTarget(
+      name: "Simulation",
+      dependencies: [
+        "Frontend", "TLS", "ProxyProtocol", "Redirect", "Sys", "HTTP1", "Telemetry", "COpenSSL",
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      path: "Tests/Simulation", exclude: ["defects"], swiftSettings: safety),
+
     .testTarget(name: "SysTests", dependencies: ["Sys"], swiftSettings: safety),
     .testTarget(
       name: "HTTP1Tests", dependencies: ["HTTP1", "GuardPage"], swiftSettings: safety),

@@ -110,7 +110,8 @@ extension Worker {
     for index in listeners.indices { acceptor.accept(index, budget: 1, on: self) }
   }
 
-  /// The connection goes on after everybody else had a turn.
+  /// The connection goes on after everybody else had a turn. One that is late has a turn for that beside the one it has coming,
+  /// and is not queued again.
   func resumeLater(_ connection: Connection) {
     if connection.isQueued { return }
     connection.isQueued = true

@@ -29,6 +29,12 @@ package struct DeadlineQueue {
 
   package var isEmpty: Bool { armed == 0 }
 
+  /// How many slots have a deadline.
+  package var count: Int { armed }
+
+  /// Whether `slot` has one.
+  package func isSet(_ slot: Int) -> Bool { slot < entries.count && entries[slot].tick != 0 }
+
   /// Sets or moves the deadline of `slot` (0 or more).
   package mutating func set(_ slot: Int, at time: MonotonicTime) {
     while entries.count <= slot { entries.append(Entry()) }
