@@ -158,7 +158,7 @@ final class Connection {
 
   /// The phase has lasted as long as it may. What has come in time is looked at first: the worker itself may be late.
   func expire(on worker: Worker) {
-    if phase.interest.contains(.read), transport.lookAgain() {
+    if !isQueued, phase.interest.contains(.read), transport.lookAgain() {
       advance(on: worker)
       let timeout = phase.timeout(worker.limits, isDraining: worker.isDraining)
       if since + timeout > worker.now { return }
@@ -176,9 +176,9 @@ final class Connection {
     case .lingering(let reason, _): close(worker, reason)
     case .closed: return
     }
-    // What is to be said now leaves in a turn of its own.
+    // What is to be said leaves now; what comes after it is for the next turn of the loop.
     if case .closed = phase { return }
-    advance(on: worker)
+    settle(worker, send(.yield, worker))
   }
 
   /// Gives the record buffers back: others had their turn since.
