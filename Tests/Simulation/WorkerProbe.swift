@@ -35,6 +35,8 @@ final class WorkerProbe {
   func turn() throws { try worker.turn(waiting: 0) }
 
   var wakeup: Wakeup { control.wakeup }
+  /// What a publication calls.
+  var announce: @Sendable () -> Void { { [control] in control.announce() } }
   var isFinished: Bool { worker.isFinished }
   var isDraining: Bool { worker.isDraining }
   func drain() {

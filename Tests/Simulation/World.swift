@@ -73,8 +73,7 @@ final class World {
       accessLog: settings.logsAccess ? .withPath : .off, server: "simulation", log: recorder.log,
       logWriter: LogWriter(descriptor: 2, style: .plain))
     probe = try WorkerProbe(configuration, clock)
-    let wakeup = probe.wakeup
-    cell.observe { wakeup.signal() }
+    cell.observe(probe.announce)
     if let node = settings.firstNode { publish(node) }
   }
 
