@@ -51,9 +51,18 @@ extension Client {
 }
 
 extension World {
+  /// Looking through 256 KiB is cheap where it is optimized.
+  private var looksAtBuffers: Bool {
+    #if DEBUG
+      turns % 16 == 0
+    #else
+      true
+    #endif
+  }
+
   /// What must hold between any two turns, and is cheap to see.
   func checkCounts(hasHadNode: Bool) throws(Violation) {
-    if let fault = probe.bufferFault {
+    if looksAtBuffers, let fault = probe.bufferFault {
       throw Violation("a buffer with bytes in it belongs to one connection", fault)
     }
     if probe.isSomebodyQueuedTwice {

@@ -9,7 +9,7 @@ final class Materials {
   let short, long: TLSContext
   let optional, required: TLSContext
   let tickets: TicketKeyRing
-  // Never freed: one object of each in a process.
+  // Owned: freed in `deinit`; sessions hold references of their own.
   let client12, client13: OpaquePointer
   private let goodClient, badClient: Pair
 
@@ -57,6 +57,11 @@ final class Materials {
     long = try context("long")
     optional = try context("short", .optional)
     required = try context("long", .required)
+  }
+
+  deinit {
+    unsafe SSL_CTX_free(client12)
+    unsafe SSL_CTX_free(client13)
   }
 
   private static let names = ["short", "long", "clients"]

@@ -196,11 +196,12 @@ final class World {
     do { try probe.turn() } catch { throw Violation("the loop goes on", "\(error)") }
     generationAtTurn = generation
     try meet(longestIdle)
-    // The worker looks at everyone once more when a drain begins, and at those whose time is over.
-    let mayLookTwice = probe.isDraining != wasDraining || clock.now != timeAtTurn
+    // The worker looks at everyone once more when a drain begins; and at those whose time is over
+    // before it ends what they do, and after.
+    let extra = (probe.isDraining != wasDraining ? 1 : 0) + (clock.now != timeAtTurn ? 2 : 0)
     timeAtTurn = clock.now
     for budget in budgets {
-      try budget.check(probe, turns: mayLookTwice ? 2 : 1)
+      try budget.check(probe, turns: 1 + extra)
       if budget.client.hasArrived { busy[budget.client.serial] = nil }
     }
     try checkCounts(hasHadNode: isSettledNode || generation > 0)
