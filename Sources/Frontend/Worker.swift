@@ -37,7 +37,7 @@ final class Worker {
   /// Connections with more to do, which go on in the next turn of the loop.
   var queue: [UInt64] = []
   /// Connections whose held request is to be asked for again, since something was published.
-  private var waiting: ArraySlice<UInt64> = []
+  private(set) var waiting: ArraySlice<UInt64> = []
   var proxyErrorLog = LogLimiter()
   var reportedFaults: Set<String> = []
 
