@@ -35,6 +35,8 @@ final class WorkerProbe {
   func turn() throws { try worker.turn(waiting: 0) }
 
   var wakeup: Wakeup { control.wakeup }
+  /// Held requests that the worker asks again in the turns to come.
+  var stillToBeAsked: Int { worker.waiting.count }
   /// What a publication calls.
   var announce: @Sendable () -> Void { { [control] in control.announce() } }
   var isFinished: Bool { worker.isFinished }
