@@ -55,7 +55,9 @@ struct AnswerReader {
     }
     guard let length else { throw malformed("no Content-Length") }
     let bodyStart = end + 2
-    let bodyEnd = bodyStart + (isHead ? 0 : length)
+    // Of a request that is late the server may not know yet that it is HEAD.
+    let hasBody = answer.status == 408 && bodyStart < bytes.count
+    let bodyEnd = bodyStart + (isHead && !hasBody ? 0 : length)
     if bytes.count < bodyEnd { return nil }
     answer.body = Array(bytes[bodyStart..<bodyEnd])
     start = bodyEnd
