@@ -55,9 +55,9 @@ struct AnswerReader {
     }
     guard let length else { throw malformed("no Content-Length") }
     let bodyStart = end + 2
-    // Of a late head the method may not be here yet: then nobody knows that no body should follow.
-    let isUnknown = isHead && answer.status == 408 && bytes.count > bodyStart
-    let bodyEnd = bodyStart + (isHead && !isUnknown ? 0 : length)
+    // Of a request that is late the server may not know yet that it is HEAD.
+    let hasBody = answer.status == 408 && bodyStart < bytes.count
+    let bodyEnd = bodyStart + (isHead && !hasBody ? 0 : length)
     if bytes.count < bodyEnd { return nil }
     answer.body = Array(bytes[bodyStart..<bodyEnd])
     start = bodyEnd
