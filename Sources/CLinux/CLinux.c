@@ -19,9 +19,9 @@ int clinux_processors(void) {
   return CPU_COUNT(&set);
 }
 
-int clinux_unacknowledged(int socket) {
+int clinux_unsent(int socket) {
   int bytes;
-  return ioctl(socket, SIOCOUTQ, &bytes) == 0 ? bytes : -1;
+  return ioctl(socket, SIOCOUTQNSD, &bytes) == 0 ? bytes : -1;
 }
 
 int clinux_unread(int socket) {

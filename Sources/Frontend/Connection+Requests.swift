@@ -165,7 +165,7 @@ extension Connection {
       enter(.readingHead(.begun), since: worker.now, worker)
     case .discardBody:
       enter(.discardingBody, since: worker.now, worker)
-    case .close(let reason) where transport.isDelivered:
+    case .close(let reason) where transport.isOnItsWay:
       return close(worker, reason)
     case .close(let reason), .linger(let reason):
       beginLingering(worker, reason)

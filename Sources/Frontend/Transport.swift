@@ -52,8 +52,8 @@ final class Transport {
   /// Something has come on this connection that it has not taken yet: a part of a PROXY header, or of a handshake.
   var hasReceived: Bool { proxyHeader.hasBegun || wire?.hasReceived ?? false }
 
-  /// The peer's kernel has all that was sent.
-  var isDelivered: Bool { socket.isDelivered }
+  /// All that was sent has left for the peer.
+  var isOnItsWay: Bool { socket.isOnItsWay }
 
   /// Begins a turn: so much may be read until the next one.
   @inline(__always)

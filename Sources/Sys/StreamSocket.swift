@@ -51,8 +51,9 @@ package struct StreamSocket: ~Copyable {
     return result >= 0 || (errno != EAGAIN && errno != EINTR)
   }
 
-  /// The peer's kernel has everything that was sent: a close that a reset answers can destroy none of it.
-  package var isDelivered: Bool { clinux_unacknowledged(number) == 0 }
+  /// Everything has left for the peer, and nothing waits in the kernel for room on its side: only that could a reset destroy,
+  /// with which the kernel answers what comes after a close.
+  package var isOnItsWay: Bool { clinux_unsent(number) == 0 }
 
   /// Drops up to `bytes` bytes that have come, without copying them (MSG_TRUNC, tcp(7)).
   package func discard(_ bytes: Int) -> TransferResult {

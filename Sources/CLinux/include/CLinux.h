@@ -22,8 +22,8 @@ int clinux_processors(void);
 /// The variables of this process's environment, as environ(7) has them.
 char *_Nullable *_Nullable clinux_environment(void);
 
-/// Bytes of a connected TCP socket that its peer has not acknowledged (SIOCOUTQ, tcp(7)); -1 where the kernel does not say.
-int clinux_unacknowledged(int socket);
+/// Bytes of a connected TCP socket that are not sent yet (SIOCOUTQNSD); -1 where the kernel does not say.
+int clinux_unsent(int socket);
 
 /// Bytes of a connected TCP socket that have come and are not read (SIOCINQ, tcp(7)); -1 where the kernel does not say.
 int clinux_unread(int socket);
