@@ -190,15 +190,18 @@ final class World {
     }
     let budgets = busy.values.compactMap { Budget($0) }
     let wasDraining = probe.isDraining
+    let limitReached = probe.countedLimits
     for budget in budgets { budget.client.hearing.busyUntil = turns + 1 }
     let longestIdle = probe.longestIdle
     let isSettledNode = generationAtTurn == generation
     do { try probe.turn() } catch { throw Violation("the loop goes on", "\(error)") }
     generationAtTurn = generation
     try meet(longestIdle)
-    // The worker looks at everyone once more when a drain begins; and at those whose time is over
-    // before it ends what they do, and after.
-    let extra = (probe.isDraining != wasDraining ? 1 : 0) + (clock.now != timeAtTurn ? 2 : 0)
+    // The worker looks at everyone once more when a drain begins, at the idle before one has to make
+    // room, and at those whose time is over before it ends what they do, and after.
+    let looks = (probe.isDraining != wasDraining ? 1 : 0)
+      + (probe.countedLimits != limitReached ? 1 : 0)
+    let extra = looks + (clock.now != timeAtTurn ? 2 : 0)
     timeAtTurn = clock.now
     for budget in budgets {
       try budget.check(probe, turns: 1 + extra)
