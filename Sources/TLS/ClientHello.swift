@@ -14,6 +14,7 @@ enum ClientHello {
   private static let protocolBytesMax = 1024
   /// Names of CAs whose certificates the client takes (RFC 8446 §4.2.4): Java sends its whole store where it is told to.
   private static let authoritiesMax = 256
+  private static let authorityBytesMax = 16 << 10
 
   /// Has OpenSSL ask for each ClientHello, before it does anything with it.
   static func watch(_ context: OpaquePointer) {
@@ -37,6 +38,7 @@ enum ClientHello {
       && bytes(of: 13, in: ssl) <= 2 + 2 * signatureAlgorithmsMax
       && bytes(of: 50, in: ssl) <= 2 + 2 * signatureAlgorithmsMax
       && bytes(of: 16, in: ssl) <= protocolBytesMax
+      && bytes(of: 47, in: ssl) <= authorityBytesMax
       && entries(of: 47, in: ssl, headerBytes: 0) <= authoritiesMax
       && entries(of: 51, in: ssl, headerBytes: 2) <= keySharesMax
   }
