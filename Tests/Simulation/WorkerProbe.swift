@@ -103,6 +103,13 @@ final class WorkerProbe {
       + "\(connection.isQueued), answered \(connection.requests)"
   }
 
+  /// The next turn would not wait: the poller has something to tell, or somebody is to go on.
+  var isAwake: Bool {
+    if !worker.queue.isEmpty || !worker.waiting.isEmpty { return true }
+    // Level-triggered: whoever asks once more is told again.
+    return ((try? worker.poller.wait(milliseconds: 0)) ?? 0) > 0
+  }
+
   /// Somebody has two turns coming.
   var isSomebodyQueuedTwice: Bool { Set(worker.queue).count != worker.queue.count }
 
