@@ -106,6 +106,12 @@ final class Client {
     wire.append(bytes)
   }
 
+  /// A byte out of band, which the server reads in its place or not at all.
+  func sendUrgent(_ byte: UInt8) {
+    isGarbled = true
+    Socket.sendUrgent(descriptor, byte)
+  }
+
   func updateKeys(_ count: Int, asks: Bool) {
     guard let session, session.isOpen, !options.isTLS12, !hasFinishedWriting else { return }
     isOdd = true

@@ -16,7 +16,7 @@ struct Generator {
     (.halfClose, 15), (.closeNotify, 15), (.close, 20), (.reset, 30), (.keyUpdate, 30),
     (.renegotiate, 8), (.raw, 10), (.publish, 40), (.lose, 40), (.advance, 60), (.reload, 8),
     (.turns, 60), (.scarce, 8), (.askForRoom, 8), (.crowd, 6), (.rotateTickets, 3), (.wake, 6),
-    (.drain, 1), (.stop, 1), (.forge, 20),
+    (.drain, 1), (.stop, 1), (.forge, 20), (.urgent, 4),
   ]
 
   init(seed: UInt64) {

@@ -3,7 +3,7 @@
 enum Code: UInt8, CaseIterable {
   case connect, request, pipeline, gate, more, read, halfClose, closeNotify, close, reset
   case keyUpdate, renegotiate, raw, publish, lose, advance, reload, turns, scarce, askForRoom
-  case crowd, rotateTickets, wake, drain, stop, forge
+  case crowd, rotateTickets, wake, drain, stop, forge, urgent
 }
 
 /// One step of a script: four bytes, of which any four are one.
@@ -90,7 +90,7 @@ extension Operation: CustomStringConvertible {
   private var actsOnClient: Bool {
     switch code {
     case .connect, .request, .pipeline, .gate, .more, .read, .halfClose, .closeNotify, .close,
-      .reset, .keyUpdate, .renegotiate, .raw, .forge:
+      .reset, .keyUpdate, .renegotiate, .raw, .forge, .urgent:
       true
     default: false
     }

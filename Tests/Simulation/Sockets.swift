@@ -83,6 +83,12 @@ enum Socket {
     return code == EAGAIN ? .later : .failed(code)
   }
 
+  static func sendUrgent(_ number: Int32, _ byte: UInt8) {
+    var byte = byte
+    // One byte, read during the call.
+    _ = unsafe Glibc.send(number, &byte, 1, Int32(MSG_OOB | MSG_NOSIGNAL))
+  }
+
   static func receive(_ number: Int32, into bytes: inout [UInt8], atMost count: Int) -> Moved {
     // At most as many bytes as the array has are written.
     let most = min(count, bytes.count)

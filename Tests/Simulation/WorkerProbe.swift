@@ -78,6 +78,10 @@ final class WorkerProbe {
     sum(FrontendCounter.closed..<FrontendCounter.closed + CloseReason.allCases.count)
   }
   var countedRequests: Int { sum(FrontendCounter.requests..<FrontendCounter.end) }
+  /// Times that there was no room, or no descriptor, for a connection.
+  var countedLimits: Int {
+    counter(FrontendCounter.limitReached) + counter(FrontendCounter.acceptScarce)
+  }
   var countedFaults: Int { counter(FrontendCounter.internalErrors) }
 
   private func counter(_ index: Int) -> Int { Int(control.counters.load(index)) }
@@ -97,6 +101,13 @@ final class WorkerProbe {
       "connection \(connection.id) in \(connection.phase), since \(worker.now - connection.since), "
       + "unsent \(connection.transport.unsentBytes), received \(connection.receive.count), queued "
       + "\(connection.isQueued), answered \(connection.requests)"
+  }
+
+  /// The next turn would not wait: the poller has something to tell, or somebody is to go on.
+  var isAwake: Bool {
+    if !worker.queue.isEmpty || !worker.waiting.isEmpty { return true }
+    // Level-triggered: whoever asks once more is told again.
+    return ((try? worker.poller.wait(milliseconds: 0)) ?? 0) > 0
   }
 
   /// Somebody has two turns coming.

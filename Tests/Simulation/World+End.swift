@@ -35,7 +35,7 @@ extension World {
       let before = progress
       try turn()
       quiet = before == progress ? quiet + 1 : 0
-      if quiet > 3, !isOwed || quiet > 60 { return }
+      if quiet > 3, !isOwed || quiet > 60, !probe.isAwake { return }
       // The kernel has timers of its own, for windows that were small.
       if quiet > 4 { usleep(10_000) }
     }
@@ -43,7 +43,7 @@ extension World {
   }
 
   /// A number that grows with whatever happens.
-  private var progress: Int {
+  var progress: Int {
     bytesMoved + closed + probe.countedAccepted + probe.countedRequests
   }
 

@@ -8,7 +8,7 @@ extension World {
     switch operation.code {
     case .connect: try connect(operation)
     case .request, .pipeline, .gate, .more, .read, .halfClose, .closeNotify, .close, .reset,
-      .keyUpdate, .renegotiate, .raw, .forge:
+      .keyUpdate, .renegotiate, .raw, .forge, .urgent:
       if let client = places[Int(operation.client)], client.isOpen {
         try act(client, operation)
       }
@@ -78,6 +78,7 @@ extension World {
     case .keyUpdate: client.updateKeys(operation.keyUpdates, asks: operation.b & 1 == 1)
     case .renegotiate: client.renegotiate()
     case .raw: client.sendRaw(RawKind(operation.a).bytes(operation.b))
+    case .urgent: client.sendUrgent(operation.b)
     case .forge: client.forge(ForgedKind(operation.a), Int(operation.b) + 1)
     default: break
     }

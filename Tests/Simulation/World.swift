@@ -42,6 +42,9 @@ final class World {
   /// Clients whose bytes the kernel or a gate refused.
   private var waiting: [Int: Client] = [:]
   var bytesMoved = 0
+  /// Turns in which nothing happened though the worker was awake, and what had happened before.
+  private var idleTurns = 0
+  private var lastProgress = 0
 
   var scratch = [UInt8](repeating: 0, count: 65_536)
   var plaintext = [UInt8](repeating: 0, count: 16_384)
@@ -190,15 +193,18 @@ final class World {
     }
     let budgets = busy.values.compactMap { Budget($0) }
     let wasDraining = probe.isDraining
+    let limitReached = probe.countedLimits
     for budget in budgets { budget.client.hearing.busyUntil = turns + 1 }
     let longestIdle = probe.longestIdle
     let isSettledNode = generationAtTurn == generation
     do { try probe.turn() } catch { throw Violation("the loop goes on", "\(error)") }
     generationAtTurn = generation
     try meet(longestIdle)
-    // The worker looks at everyone once more when a drain begins; and at those whose time is over
-    // before it ends what they do, and after.
-    let extra = (probe.isDraining != wasDraining ? 1 : 0) + (clock.now != timeAtTurn ? 2 : 0)
+    // The worker looks at everyone once more when a drain begins, at the idle before one has to make
+    // room, and at those whose time is over before it ends what they do, and after.
+    let looks = (probe.isDraining != wasDraining ? 1 : 0)
+      + (probe.countedLimits != limitReached ? 1 : 0)
+    let extra = looks + (clock.now != timeAtTurn ? 2 : 0)
     timeAtTurn = clock.now
     for budget in budgets {
       try budget.check(probe, turns: 1 + extra)
@@ -207,6 +213,7 @@ final class World {
     try checkCounts(hasHadNode: isSettledNode || generation > 0)
     if turns % 32 == 0 { try checkConnections() }
     try hear()
+    try checkSleep()
   }
 
   /// Finds out which connections came and went.
@@ -231,6 +238,20 @@ final class World {
       client.hearing.noteClosed()
       try checkClose(client, close, longestIdle)
       if !client.isOpen { forget(client) }
+    }
+  }
+
+  /// A worker that has nothing to do sleeps: being told of the same thing for ever is a spin.
+  private func checkSleep() throws(Violation) {
+    let progress = self.progress
+    guard progress == lastProgress, busy.isEmpty, scarceTurns == 0, probe.isAwake else {
+      lastProgress = progress
+      idleTurns = 0
+      return
+    }
+    idleTurns += 1
+    if idleTurns > 64 {
+      throw Violation("nothing spins", "awake for \(idleTurns) turns, and \(probe.survivor)")
     }
   }
 
