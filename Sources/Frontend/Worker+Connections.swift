@@ -98,8 +98,9 @@ extension Worker {
         idle.closeGracefully(self, .reclaimed)
         return true
       }
-      // Its next request is here, and no event has told yet.
-      idle.advance(on: self)
+      // Its next request is here, and no event has told yet: it has its turn when the others have had theirs.
+      idle.enter(.readingHead(.begun), since: now, self)
+      resumeLater(idle)
     }
     return false
   }
