@@ -42,6 +42,7 @@ _declare(
     _ssl, _INT, SSL_CTX_set_block_padding=[_POINTER, _SIZE],
     SSL_CTX_set_cipher_list=[_POINTER, _BYTES],
     SSL_do_handshake=[_POINTER], SSL_get_error=[_POINTER, _INT], SSL_key_update=[_POINTER, _INT],
+    SSL_shutdown=[_POINTER],
     SSL_read=[_POINTER, _POINTER, _INT], SSL_write=[_POINTER, _BYTES, _INT])
 _declare(
     _ssl, _SIZE, SSL_SESSION_get_master_key=[_POINTER, _POINTER, _SIZE],
@@ -122,6 +123,11 @@ class Session:
     def sealed(self, data: bytes) -> bytes:
         """The records that carry `data`."""
         assert self._attempt(_ssl.SSL_write, data, len(data)) == len(data)
+        return self.outgoing()
+
+    def goodbye(self) -> bytes:
+        """The close_notify; what the other side says may still be read."""
+        assert _ssl.SSL_shutdown(self._ssl) == 0
         return self.outgoing()
 
     def read(self, connection: socket.socket) -> bytes:
