@@ -40,7 +40,7 @@ def take_answers(connection: Connection):
         assert (response.status, response["Location"].rpartition("/")[2]) == (307, str(number))
 
 
-@pytest.mark.parametrize("clients, workers", [(1, 1), (5, 1), (5, 2)])
+@pytest.mark.parametrize("clients, workers", [(10, 1), (20, 2)])
 def test_a_stop_answers_all_that_came_before_it(serving, tls, clients, workers):
     run = serving("--workers", workers)
     with contextlib.ExitStack() as stack:
@@ -58,7 +58,8 @@ def test_a_stop_answers_all_that_came_before_it(serving, tls, clients, workers):
     assert run.wait(60) == 0
 
 
-def test_a_newcomer_waits(serving, tls, certificates):
+@pytest.mark.parametrize("round_", range(3))
+def test_a_newcomer_waits(serving, tls, round_):
     run = serving("--workers", "1", "--max-connections", "1")
     with Connection(run.port, tls=tls, seconds=60) as busy:
         ask(busy)
