@@ -45,7 +45,7 @@ final class World {
   /// Turns in which nothing happened though the worker was awake, and what had happened before.
   private var idleTurns = 0
   private var lastProgress = 0
-  private var lastUnread = 0
+  private var lastReceived = 0
 
   var scratch = [UInt8](repeating: 0, count: 65_536)
   var plaintext = [UInt8](repeating: 0, count: 16_384)
@@ -252,11 +252,11 @@ final class World {
       return
     }
     idleTurns += 1
-    // Whoever lingers only drops what came, which shows in the kernel alone.
+    // Whoever lingers only drops what came, and makes room for more: that shows in the kernel alone.
     if idleTurns == 64 {
-      let unread = probe.unreadBytes
-      if unread != lastUnread { idleTurns = 0 }
-      lastUnread = unread
+      let received = probe.bytesReceived
+      if received != lastReceived { idleTurns = 0 }
+      lastReceived = received
     }
     if idleTurns > 64 {
       throw Violation("nothing spins", "awake for \(idleTurns) turns, and \(probe.survivor)")
