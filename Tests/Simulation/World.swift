@@ -203,7 +203,8 @@ final class World {
     try meet(longestIdle)
     // The worker looks at everyone once more when a drain begins, at the idle before one has to make
     // room, and at those whose time is over before it ends what they do, and after.
-    let looks = (probe.isDraining != wasDraining ? 1 : 0)
+    let looks =
+      (probe.isDraining != wasDraining ? 1 : 0)
       + (isRoomWanted || probe.countedLimits > 0 ? 1 : 0)
     let extra = looks + (clock.now != timeAtTurn ? 2 : 0)
     timeAtTurn = clock.now
