@@ -100,16 +100,12 @@ final class Client {
     plain.append(bytes)
   }
 
-  /// Puts bytes on the wire as they are, below TLS.
-  func sendRaw(_ bytes: [UInt8]) {
+  /// Puts bytes on the wire as they are, below TLS; or a byte out of band, which the server reads in
+  /// its place or not at all.
+  func sendRaw(_ bytes: [UInt8], isUrgent: Bool = false) {
     isGarbled = true
+    if isUrgent { return bytes.forEach { Socket.sendUrgent(descriptor, $0) } }
     wire.append(bytes)
-  }
-
-  /// A byte out of band, which the server reads in its place or not at all.
-  func sendUrgent(_ byte: UInt8) {
-    isGarbled = true
-    Socket.sendUrgent(descriptor, byte)
   }
 
   func updateKeys(_ count: Int, asks: Bool) {

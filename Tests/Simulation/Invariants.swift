@@ -92,6 +92,11 @@ extension World {
     }
   }
 
+  /// A client has sent what the server has not read, or may still get.
+  var isSomethingUnderWay: Bool {
+    probe.hasUnreadBytes || all.contains { $0.isOpen && Socket.untaken($0.descriptor) > 0 }
+  }
+
   /// What must hold of each connection.
   func checkConnections() throws(Violation) {
     if let disagreement = probe.disagreement() {

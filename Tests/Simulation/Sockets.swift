@@ -11,9 +11,10 @@ enum Moved {
 /// A client's socket calls, each one call of the system.
 enum Socket {
   static let tinyBytes: Int32 = 2304
-  // What Glibc's module lacks: IP_BIND_ADDRESS_NO_PORT and SIOCOUTQNSD.
+  // What Glibc's module lacks: IP_BIND_ADDRESS_NO_PORT, SIOCOUTQNSD and SIOCOUTQ.
   private static let bindAddressNoPort: Int32 = 24
   private static let notSentQueue: UInt = 0x894B
+  private static let notTakenQueue: UInt = 0x5411
 
   /// Begins to connect from 127.0.0.(2 + `source`); nil where descriptors are scarce.
   static func connect(port: UInt16, source: UInt8, receiveBytes: Int32?) -> Int32? {
@@ -125,6 +126,9 @@ enum Socket {
 
   /// The bytes that are still to be sent to the peer's kernel.
   static func unsent(_ number: Int32) -> Int { ask(number, notSentQueue) }
+
+  /// The bytes that the peer's kernel has not acknowledged.
+  static func untaken(_ number: Int32) -> Int { ask(number, notTakenQueue) }
 
   private static func ask(_ number: Int32, _ request: UInt) -> Int {
     var value: Int32 = 0

@@ -114,6 +114,11 @@ final class WorkerProbe {
     return ((try? worker.poller.wait(milliseconds: 0)) ?? 0) > 0
   }
 
+  /// Bytes have come that were not read; those of clients that are gone as well.
+  var hasUnreadBytes: Bool {
+    worker.connections.all.contains { Socket.unread($0.transport.number) > 0 }
+  }
+
   /// Somebody has two turns coming.
   var isSomebodyQueuedTwice: Bool { Set(worker.queue).count != worker.queue.count }
 

@@ -18,7 +18,9 @@ extension World {
     case .reload: reload(operation.a)
     case .turns: for _ in 0..<Int(operation.a % 64) { try turn() }
     case .scarce: try beScarce(operation)
-    case .askForRoom: probe.askForRoom()
+    case .askForRoom:
+      isRoomWanted = true
+      probe.askForRoom()
     case .crowd: try crowd(operation)
     case .rotateTickets: try? materials.tickets.rotate()
     case .wake: probe.wakeup.signal()
@@ -78,7 +80,7 @@ extension World {
     case .keyUpdate: client.updateKeys(operation.keyUpdates, asks: operation.b & 1 == 1)
     case .renegotiate: client.renegotiate()
     case .raw: client.sendRaw(RawKind(operation.a).bytes(operation.b))
-    case .urgent: client.sendUrgent(operation.b)
+    case .urgent: client.sendRaw([operation.b], isUrgent: true)
     case .forge: client.forge(ForgedKind(operation.a), Int(operation.b) + 1)
     default: break
     }
