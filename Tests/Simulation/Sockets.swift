@@ -114,16 +114,6 @@ enum Socket {
   /// The bytes that came and were not read.
   static func unread(_ number: Int32) -> Int { ask(number, UInt(FIONREAD)) }
 
-  /// What the kernel has received on a connection since it began; 0 where it does not say.
-  static func bytesReceived(_ number: Int32) -> Int {
-    var info = InlineArray<32, UInt64>(repeating: 0)
-    var length = socklen_t(32 * 8)
-    // The kernel writes at most `length` bytes into the array.
-    let result = unsafe getsockopt(number, Int32(IPPROTO_TCP), TCP_INFO, &info, &length)
-    // `tcpi_bytes_received` stands at byte 128 of struct tcp_info (linux/tcp.h).
-    return result == 0 && length >= 136 ? Int(info[16]) : 0
-  }
-
   /// The bytes that are still to be sent to the peer's kernel.
   static func unsent(_ number: Int32) -> Int { ask(number, notSentQueue) }
 

@@ -35,10 +35,6 @@ final class WorkerProbe {
   func turn() throws { try worker.turn(waiting: 0) }
 
   var wakeup: Wakeup { control.wakeup }
-  /// What the kernel has received on all connections.
-  var bytesReceived: Int {
-    worker.connections.all.reduce(0) { $0 + Socket.bytesReceived($1.transport.number) }
-  }
   /// Held requests that the worker asks again in the turns to come.
   var stillToBeAsked: Int { worker.waiting.count }
   /// What a publication calls.
