@@ -29,6 +29,8 @@ struct Hearing {
   var owed: Int { isClosed ? 0 : max(0, min(sent, answersMax, owedMax) - answered) }
   /// Nothing was said yet that ends the connection.
   var expectsMore: Bool { !isClosed && answersMax == .max }
+  /// And that would have been heard.
+  var hasHeardNoEnd: Bool { expectsMore && !isDeaf }
   var isInsideAnswer: Bool { reader.isInside }
 
   /// The server has closed: whatever is sent from now on, it never sees.

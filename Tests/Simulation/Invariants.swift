@@ -128,7 +128,8 @@ extension World {
     switch close.reason {
     case "tls_flood": isFault = client.idleMessages <= 12
     case "overflow", "tls_error": isFault = !client.isOdd
-    case "shutdown": isFault = client.isHonest && client.hasBegun && client.hearing.expectsMore
+    case "shutdown":
+      isFault = client.isHonest && client.hasBegun && client.hearing.hasHeardNoEnd
     default: isFault = false
     }
     if isFault { throw Violation("the honest are served", "\(client)") }

@@ -126,7 +126,8 @@ final class World {
 
   /// A new client; nil where there is no descriptor for it.
   func connect(_ options: ConnectOptions) throws(Violation) -> Client? {
-    guard let listener = listeners[options.target] else { return nil }
+    // A socket that has stopped listening gives its port away: to anybody.
+    guard let listener = listeners[options.target], !probe.isDraining else { return nil }
     let ticket = options.resumes ? tickets.last : nil
     guard
       let client = Client(
