@@ -66,4 +66,33 @@ struct FaultTests {
     #expect(fixture.worker.buffers.faults.take() != nil)
     #expect(fixture.closed(.reset) == 1)
   }
+
+  @Test func nothingIsSaidOrHeardAfterTheEnd() throws {
+    let fixture = try fixture()
+    let client = try fixture.connect()
+    #expect(try fixture.ask(client, "/ok").hasPrefix("HTTP/1.1 200"))
+    let connection = try #require(fixture.worker.connections.all.last)
+    connection.transport.end()
+    let written: Void? = connection.transport.write(atLeast: 1) { $0.append(1) }
+    #expect(written == nil && connection.transport.unsentBytes == 0)
+    #expect(fixture.worker.buffers.faults.take() != nil)
+    connection.transport.becomeReadable()
+    connection.transport.beginTurn(fixture.worker.limits)
+    guard case .failed(.internalError, nil) = connection.transport.read(into: connection.receive)
+    else {
+      Issue.record("what comes after the end is only discarded")
+      return
+    }
+    #expect(fixture.worker.buffers.faults.take() != nil)
+  }
+
+  @Test func aConnectionIsQueuedOnce() throws {
+    let fixture = try fixture()
+    let client = try fixture.connect()
+    #expect(try fixture.ask(client, "/ok").hasPrefix("HTTP/1.1 200"))
+    let connection = try #require(fixture.worker.connections.all.last)
+    fixture.worker.resumeLater(connection)
+    fixture.worker.resumeLater(connection)
+    #expect(fixture.worker.queue == [connection.token])
+  }
 }
