@@ -79,8 +79,7 @@ def test_a_stranger_is_refused_whatever_it_sends(serving, transport):
             assert closed_without_answer(connection)
         wait_for_count(run, "connections_rejected_total", number, reason="proxy_source")
     assert not scrape(run).nonzero("proxy_protocol_headers_total", "result")
-    lines = [line for line in run.lines if "--proxy-protocol-from" in line]
-    assert "peer=127.0.0.1:" in lines[0]
+    assert "peer=127.0.0.1:" in run.wait_for_line("--proxy-protocol-from")
 
 
 def test_a_second_header_is_no_request(serving):
