@@ -30,10 +30,20 @@ static inline int copenssl_set_groups(SSL_CTX *context, const char *list) {
 static inline void copenssl_set_behaviour(SSL_CTX *context) {
   SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
                                    SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_CIPHER_SERVER_PREFERENCE |
-                                   SSL_OP_PRIORITIZE_CHACHA | SSL_OP_CLEANSE_PLAINTEXT);
+                                   SSL_OP_PRIORITIZE_CHACHA);
   SSL_CTX_set_mode(context, SSL_MODE_NO_AUTO_CHAIN);
   SSL_CTX_set_read_ahead(context, 1);
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+}
+
+/// Has what is read from now on wiped where it was decrypted. With this set a session that ends also wipes its whole record
+/// buffer, 16 KiB of ciphertext: hence it is set for a read, and not for good.
+static inline void copenssl_wipe_plaintext(SSL *ssl, int wipes) {
+  if (wipes) {
+    SSL_set_options(ssl, SSL_OP_CLEANSE_PLAINTEXT);
+  } else {
+    SSL_clear_options(ssl, SSL_OP_CLEANSE_PLAINTEXT);
+  }
 }
 
 /// Puts an error of ours (`ERR_LIB_USER`, `reason`) in this thread's queue.

@@ -132,7 +132,7 @@ extension TLSContext {
 /// No compression (CRIME), no renegotiation, no early data (a PUT must not be replayable), no
 /// stateful cache. A missing close_notify counts as an end of stream: a request frames itself.
 /// Record buffers stay until `TLSSession.releaseBuffers`; what is read is read ahead, so that one
-/// `recv` fetches a record; what was decrypted is wiped once it is read; a chain is sent as given and not built for each handshake. A read goes
+/// `recv` fetches a record; a chain is sent as given and not built for each handshake. A read goes
 /// on through records without data; how far is for `TLSWire` to say.
 private func configure(_ context: OpaquePointer) throws(TLSError) {
   unsafe copenssl_set_behaviour(context)

@@ -45,6 +45,8 @@ package struct TLSSession: ~Copyable {
   }
 
   deinit {
+    // What was decrypted and never read goes with the buffer that it lies in.
+    if unsafe SSL_pending(ssl) > 0 { unsafe copenssl_wipe_plaintext(ssl, 1) }
     unsafe SSL_free(ssl)
   }
 
@@ -78,7 +80,9 @@ extension TLSSession {
     let waiting = unsafe output.withUnsafeMutableBufferPointer { buffer, count in
       let free = unsafe buffer.baseAddress.map { unsafe $0 + count }
       let room = buffer.count - count
+      unsafe copenssl_wipe_plaintext(ssl, 1)
       let waiting = unsafe attempt { ssl in unsafe SSL_read_ex(ssl, free, room, &bytesRead) }
+      unsafe copenssl_wipe_plaintext(ssl, 0)
       count += bytesRead
       return waiting
     }
