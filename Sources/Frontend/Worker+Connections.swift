@@ -100,6 +100,7 @@ extension Worker {
       }
       // Its next request is here, and no event has told yet: it has its turn when the others have had theirs.
       idle.enter(.readingHead(.begun), since: now, self)
+      deadlines.set(idle.slot, at: now + idle.phase.timeout(limits, isDraining: isDraining))
       resumeLater(idle)
     }
     return false

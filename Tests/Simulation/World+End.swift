@@ -37,7 +37,7 @@ extension World {
       quiet = before == progress ? quiet + 1 : 0
       if quiet > 3, !isOwed || quiet > 60, !probe.isAwake { return }
       // The kernel has timers of its own, for windows that were small.
-      if quiet > 4 { usleep(10_000) }
+      if quiet > 4, !probe.isAwake { usleep(10_000) }
     }
     throw Violation("everything comes to an end", "bytes move on and on")
   }
