@@ -44,7 +44,10 @@ struct Generator {
       operations.append(operation())
       if storiesOneIn > 0, random.once(in: storiesOneIn) { operations += story() }
     }
-    if random.once(in: 8) { operations.append(Operation(.drain)) }
+    if random.once(in: 8) {
+      if random.once(in: 2) { operations += halfHead(UInt8(random.below(places))) }
+      operations.append(Operation(.drain))
+    }
     return Script(settings: Settings(settings), operations: operations)
   }
 
@@ -54,16 +57,13 @@ struct Generator {
     func act(_ code: Code, _ a: UInt8, _ b: UInt8) -> Operation {
       Operation(code, client: place, a, b)
     }
-    let halfHead = [
-      act(.gate, 1, 0), act(.request, 0, random.byte()), act(.more, 0x80, random.byte() & 31),
-    ]
     let isLate = act(.advance, 3 | 4 << 2, 0)
-    switch random.below(5) {
-    case 0: return halfHead
-    case 1: return halfHead + [isLate, act(.gate, 0, 0)]
+    switch random.below(6) {
+    case 0: return halfHead(place)
+    case 1: return halfHead(place) + [isLate, act(.gate, 0, 0)]
     case 2:
       // Its window is full, and then its head is late.
-      return halfHead + [
+      return halfHead(place) + [
         act(.gate, 5, 0), act(.keyUpdate, 7, 1), act(.keyUpdate, 3, 1), isLate, act(.turns, 2, 0),
       ]
     case 3:
@@ -72,9 +72,25 @@ struct Generator {
         act(.lose, 0, 0), act(.pipeline, 0x40 | random.byte() & 7, random.byte() & 7),
         operation(), isLate, act(.publish, random.byte(), 0),
       ]
+    case 4:
+      // A PROXY header in pieces, which is longer than the request behind it.
+      let target = random.pick([3, 4]) | random.pick([1, 2, 3]) << 3 as UInt8
+      return [
+        act(.close, 0, 0), act(.connect, target, 0x20), act(.more, 0, random.byte() & 31),
+        act(.more, 0, random.byte() & 15), act(.gate, 0, 0), act(.turns, 3, 0),
+        act(.request, 0, 0),
+      ]
     default:
       return [act(.request, 0, 0), act(.halfClose, 0, 0), operation()]
     }
+  }
+
+  /// The beginning of a request, of which nothing more comes by itself.
+  private mutating func halfHead(_ place: UInt8) -> [Operation] {
+    [
+      Operation(.gate, client: place, 1, 0), Operation(.request, client: place, 0, random.byte()),
+      Operation(.more, client: place, 0x80, random.byte() & 31),
+    ]
   }
 
   private mutating func operation() -> Operation {

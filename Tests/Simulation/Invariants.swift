@@ -153,7 +153,8 @@ extension World {
       guard mustAnswer.contains(reason) else { return }
     } else {
       guard client.end == nil, client.connection?.isLiving == true else { return }
-      guard !client.hasSomethingToSend, client.backlog == 0 else { return }
+      // What the server's kernel has, the server must read.
+      guard !client.hasSomethingToSend, Socket.untaken(client.descriptor) == 0 else { return }
     }
     if hearing.owed > 0 || hearing.isInsideAnswer {
       throw Violation(

@@ -29,8 +29,8 @@ final class World {
 
   /// What was published, in order: nil for no active node.
   private(set) var nodes: [UInt8?] = [nil]
-  /// The node, or the lack of one, was there before this turn began.
-  private var generationAtTurn = 0
+  /// Turns since the last publication.
+  private var turnsWithNode = 0
   private var timeAtTurn = MonotonicTime(nanoseconds: 0)
   private(set) var closed = 0
   private(set) var turns = 0
@@ -119,7 +119,9 @@ final class World {
         ActiveNode(target: $0, name: "node-\(number)")
       }
     }
-    if cell.publish(node) { nodes.append(number) }
+    guard cell.publish(node) else { return }
+    nodes.append(number)
+    turnsWithNode = 0
   }
 
   // MARK: Clients
@@ -198,9 +200,8 @@ final class World {
     let wasDraining = probe.isDraining
     for budget in budgets { budget.client.hearing.busyUntil = turns + 1 }
     let longestIdle = probe.longestIdle
-    let isSettledNode = generationAtTurn == generation
     do { try probe.turn() } catch { throw Violation("the loop goes on", "\(error)") }
-    generationAtTurn = generation
+    turnsWithNode += 1
     try meet(longestIdle)
     // The worker looks at everyone once more when a drain begins, at the idle before one has to make
     // room, and at those whose time is over before it ends what they do, and after.
@@ -213,7 +214,8 @@ final class World {
       try budget.check(probe, turns: 1 + extra)
       if budget.client.hasArrived { busy[budget.client.serial] = nil }
     }
-    try checkCounts(hasHadNode: isSettledNode || generation > 0)
+    // A poller tells of 128 descriptors at once; the one that wakes may be among the next.
+    try checkCounts(hasHadNode: turnsWithNode > 1 + probe.living / 64)
     if turns % 32 == 0 { try checkConnections() }
     try hear()
     try checkSleep()
