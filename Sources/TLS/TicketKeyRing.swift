@@ -23,6 +23,7 @@ package final class TicketKeyRing: Sendable {
   }
 
   private let keys: Mutex<Keys>
+  private let vectors = Mutex(TicketVectors())
 
   /// A ring with one random key.
   package init() throws(TLSError) {
@@ -97,7 +98,7 @@ extension TicketKeyRing {
       let ring = unsafe Unmanaged<TicketKeyRing>.fromOpaque(data).takeUnretainedValue()
       if encrypts == 1 {
         let key = ring.encrypting
-        guard unsafe RAND_bytes(vector, 16) == 1,
+        guard ring.vectors.withLock({ unsafe $0.take(into: vector) }),
           unsafe key.prepare(cipher: cipher, mac: mac, vector: vector, encrypts: true)
         else { return -1 }
         unsafe key.copyName(to: name)
