@@ -78,10 +78,6 @@ final class WorkerProbe {
     sum(FrontendCounter.closed..<FrontendCounter.closed + CloseReason.allCases.count)
   }
   var countedRequests: Int { sum(FrontendCounter.requests..<FrontendCounter.end) }
-  /// Times that there was no room, or no descriptor, for a connection.
-  var countedLimits: Int {
-    counter(FrontendCounter.limitReached) + counter(FrontendCounter.acceptScarce)
-  }
   var countedFaults: Int { counter(FrontendCounter.internalErrors) }
 
   private func counter(_ index: Int) -> Int { Int(control.counters.load(index)) }

@@ -19,7 +19,6 @@ extension World {
     case .turns: for _ in 0..<Int(operation.a % 64) { try turn() }
     case .scarce: try beScarce(operation)
     case .askForRoom:
-      isRoomWanted = true
       probe.askForRoom()
     case .crowd: try crowd(operation)
     case .rotateTickets: try? materials.tickets.rotate()

@@ -37,8 +37,6 @@ final class World {
   /// Turns for which descriptors stay scarce.
   var scarceTurns = 0
   var isDraining = false
-  /// Another worker has asked for room, and may not have been given any.
-  var isRoomWanted = false
   /// Clients with much on its way, which a turn's budget has to be measured for.
   private(set) var busy: [Int: Client] = [:]
   /// Clients whose bytes the kernel or a gate refused.
@@ -203,12 +201,8 @@ final class World {
     do { try probe.turn() } catch { throw Violation("the loop goes on", "\(error)") }
     turnsWithNode += 1
     try meet(longestIdle)
-    // The worker looks at everyone once more when a drain begins, at the idle before one has to make
-    // room, and at those whose time is over before it ends what they do, and after.
-    let looks =
-      (probe.isDraining != wasDraining ? 1 : 0)
-      + (isRoomWanted || probe.countedLimits > 0 ? 1 : 0)
-    let extra = looks + (clock.now != timeAtTurn ? 2 : 0)
+    // The worker looks at everyone once more when a drain begins, and at those whose time is over.
+    let extra = (probe.isDraining != wasDraining ? 1 : 0) + (clock.now != timeAtTurn ? 1 : 0)
     timeAtTurn = clock.now
     for budget in budgets {
       try budget.check(probe, turns: 1 + extra)
