@@ -79,7 +79,7 @@ extension World {
     case .keyUpdate: client.updateKeys(operation.keyUpdates, asks: operation.b & 1 == 1)
     case .renegotiate: client.renegotiate()
     case .raw: client.sendRaw(RawKind(operation.a).bytes(operation.b))
-    case .urgent: client.sendRaw([operation.b], isUrgent: true)
+    case .urgent: client.sendRaw([0], isUrgent: true)
     case .forge: client.forge(ForgedKind(operation.a), Int(operation.b) + 1)
     default: break
     }
