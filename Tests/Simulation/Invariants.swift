@@ -1,14 +1,14 @@
 /// What of one client is on its way before a turn: after it, the turn's work shows.
 struct Budget {
   let client: Client
-  private let backlog: Int
+  private let taken: Int
   private let requests: Int
 
   /// Nil where the server has no connection for it.
   init?(_ client: Client) {
-    guard let side = client.connection, let backlog = client.backlog else { return nil }
+    guard let side = client.connection, let taken = side.bytesTaken else { return nil }
     self.client = client
-    self.backlog = backlog
+    self.taken = taken
     requests = side.requests
   }
 
@@ -16,14 +16,14 @@ struct Budget {
   ///
   /// - Parameter turns: how many the connection may have had.
   func check(_ probe: WorkerProbe, turns: Int) throws(Violation) {
-    guard let side = client.connection, let left = client.backlog else { return }
+    guard let side = client.connection, let takenNow = side.bytesTaken else { return }
     // What TLS reads and what a lingering connection drops have a budget each.
     let budgets = side.isLingering && client.session != nil ? 2 : 1
     let most = probe.turnBytesMax * budgets * turns
-    if backlog - left > most {
+    if takenNow - taken > most {
       throw Violation(
         "a turn stays within its budget",
-        "\(client.address): \(backlog - left) bytes in a turn, at most \(most)")
+        "\(client.address): \(takenNow - taken) bytes in a turn, at most \(most)")
     }
     let requestsMax = probe.turnRequestsMax * turns
     if side.requests - requests > requestsMax {

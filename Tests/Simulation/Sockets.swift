@@ -120,6 +120,15 @@ enum Socket {
   /// The bytes that the peer's kernel has not acknowledged.
   static func untaken(_ number: Int32) -> Int { ask(number, notTakenQueue) }
 
+  /// The bytes that came in order, read or not (tcpi_bytes_received of TCP_INFO).
+  static func received(_ number: Int32) -> Int {
+    var information = [UInt64](repeating: 0, count: 32)
+    var length = socklen_t(256)
+    // At most as many bytes as the array has are written; the count is its 17th word.
+    _ = unsafe getsockopt(number, Int32(IPPROTO_TCP), TCP_INFO, &information, &length)
+    return Int(clamping: information[16])
+  }
+
   private static func ask(_ number: Int32, _ request: UInt) -> Int {
     var value: Int32 = 0
     // Both requests write one int.

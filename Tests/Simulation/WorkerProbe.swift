@@ -231,6 +231,8 @@ struct ServerSide {
 
   /// Its socket; nil where it is closed.
   var descriptor: Int32? { isLiving ? connection?.transport.number : nil }
+  /// What it has read from its socket; nil where that is closed.
+  var bytesTaken: Int? { descriptor.map { Socket.received($0) - Socket.unread($0) } }
   var requests: Int { connection?.requests ?? 0 }
   var phase: String { connection.map { "\($0.phase)" } ?? "gone" }
 }
