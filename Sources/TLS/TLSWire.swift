@@ -6,9 +6,9 @@ package import Sys
 /// OpenSSL reads in loops of its own (records without data, a flight in pieces), so the budget stands below it: once it is spent
 /// the source says "later", and every loop ends. Confined to its worker's thread.
 package final class TLSWire {
-  /// Steps after the handshake that one connection may cost: a key update is one, our answer to it another, so is a refused
-  /// renegotiation, or a warning. Each costs us a derivation or an answer and brings nobody anything; no client needs
-  /// a dozen.
+  /// Steps of OpenSSL's state machine after the handshake that one connection may cost. A key update takes three of them, one
+  /// that asks for ours five: the 22nd, or the 14th, is one too many. Each costs us a derivation or an answer and brings
+  /// nobody anything; no client needs a dozen.
   package static let idleMessagesMax = 64
 
   /// Bytes that a client may send before we have answered its ClientHello: twice what post-quantum shares, a ticket with a
