@@ -25,6 +25,11 @@ static inline int copenssl_set_groups(SSL_CTX *context, const char *list) {
   return (int)SSL_CTX_set1_groups_list(context, list);
 }
 
+/// The most that one record which is sent may carry.
+static inline int copenssl_set_send_bytes(SSL_CTX *context, int bytes) {
+  return (int)SSL_CTX_set_max_send_fragment(context, bytes);
+}
+
 /// How every connection of this server behaves, whatever the policy; each choice is explained where
 /// this is called.
 static inline void copenssl_set_behaviour(SSL_CTX *context) {

@@ -62,7 +62,8 @@ extension Connection {
     case .done:
       worker.countHandshake(self)
       enter(.readingHead(.due), since: worker.now, worker)
-      return .again
+      // The request may have come together with the last flight: the ticket leaves with its answer.
+      return transport.isReadable ? readHead(worker) : .again
     case .wantsRead: return .wait
     case .budgetSpent: return .yield
     case .closed:

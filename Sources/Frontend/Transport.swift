@@ -263,7 +263,6 @@ extension Transport {
     isReadable = false
     let progress = session?.handshake() ?? .wantsRead
     switch progress {
-    // The request may have come together with the last flight; tickets leave with its answer.
     case .done: isReadable = session?.hasPendingBytes ?? false
     case .budgetSpent: isReadable = true
     case .wantsRead, .closed, .failed: break
@@ -278,7 +277,7 @@ extension Transport {
     unsent.removeAll()
   }
 
-  /// Gives the session's record buffers back, some 33 KiB, until its next read or write.
+  /// Gives the session's record buffers back, some 21 KiB, until its next read or write.
   func coolDown() {
     session?.releaseBuffers()
   }

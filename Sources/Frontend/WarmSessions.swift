@@ -1,7 +1,7 @@
 /// The connections whose TLS sessions keep their record buffers, so that a busy one allocates nothing for a request and
 /// an idle one holds none: a ring of tokens, of which a new one takes the place of the oldest.
 struct WarmSessions {
-  /// With 33 KiB each, 2 MiB of buffers for a worker at most, beside those that hold a part of a record.
+  /// With 21 KiB each, 1.3 MiB of buffers for a worker at most, beside those that hold a part of a record.
   static let countMax = 64
 
   private var tokens: [UInt64] = []

@@ -137,8 +137,10 @@ extension TLSContext {
 private func configure(_ context: OpaquePointer) throws(TLSError) {
   unsafe copenssl_set_behaviour(context)
   // One ticket serves a client that comes back; the second costs as much as the first.
+  // A record buffer for sending fits what is sent: 4 KiB hold a chain or eight redirects.
   guard unsafe SSL_CTX_set_num_tickets(context, 1) == 1,
-    unsafe SSL_CTX_set_max_early_data(context, 0) == 1
+    unsafe SSL_CTX_set_max_early_data(context, 0) == 1,
+    unsafe copenssl_set_send_bytes(context, 4096) == 1
   else { throw TLSContext.refusal() }
   unsafe SSL_CTX_set_alpn_select_cb(context, selectApplicationProtocol, nil)
   unsafe FirstRecord.watch(context)

@@ -117,7 +117,7 @@ extension TLSSession {
     }
   }
 
-  /// Gives the two record buffers back, some 33 KiB, until the next read or write; does nothing while
+  /// Gives the two record buffers back, some 21 KiB, until the next read or write; does nothing while
   /// a part of a record is in one of them.
   package mutating func releaseBuffers() {
     _ = unsafe SSL_free_buffers(ssl)

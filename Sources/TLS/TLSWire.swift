@@ -23,6 +23,8 @@ package final class TLSWire {
   package var bytesLeft = 0
   /// A read was refused since the turn began, for want of budget and not of bytes.
   private(set) var isBudgetSpent = false
+  /// The last read took less than it might have: there is nothing more until the poller says so.
+  private var isDrained = false
   /// Something has come from the peer.
   package private(set) var hasReceived = false
   /// The peer has closed its side.
@@ -50,6 +52,7 @@ package final class TLSWire {
   package func beginTurn(bytes: Int) {
     bytesLeft = bytes
     isBudgetSpent = false
+    isDrained = false
   }
 
   /// Counts a message without data; false where it is one too many.
@@ -80,6 +83,7 @@ package final class TLSWire {
   @inline(__always)
   @unsafe
   func receive(into pointer: UnsafeMutableRawPointer, room: Int) -> Received {
+    if isDrained { return .later }
     let bytes = min(room, bytesLeft)
     guard bytes > 0 else {
       isBudgetSpent = true
@@ -89,6 +93,7 @@ package final class TLSWire {
       let result = unsafe recv(descriptor, pointer, bytes, 0)
       if result > 0 {
         bytesLeft -= result
+        isDrained = result < bytes
         hasReceived = true
         if !hasSent, isHelloTooLong(result) { return .end }
         return .bytes(result)
