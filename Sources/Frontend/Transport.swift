@@ -8,8 +8,7 @@ import TLS
 /// leaves in one `send`. An answer over TLS is rendered in memory lent for the length of one call, and sealed before that
 /// ends: there is no clear text that could wait anywhere.
 ///
-/// A class, since every request looks here a dozen times, and each look at a structure within a class would be a call into the
-/// runtime.
+/// A class: each look at a structure within a class would be a call into the runtime.
 final class Transport {
   private let socket: StreamSocket
   private let unsent: ByteBuffer
@@ -228,12 +227,18 @@ final class Transport {
   func end() {
     sayGoodbye()
     hasEnded = true
+    dropSession()
+  }
+
+  /// The socket is read without it, within what it has left of the turn's bytes.
+  private func dropSession() {
+    if let wire { bytesLeft = min(bytesLeft, Int32(truncatingIfNeeded: wire.bytesLeft)) }
     session = nil
     wire = nil
   }
 
-  /// Lets the kernel keep what is sent until `uncork`, and for a fifth of a second at most: many clients give up a
-  /// connection that answers before they have sent all.
+  /// Lets the kernel keep what is sent until `uncork`, for a fifth of a second at most: many clients give up a connection
+  /// that answers before they have sent all.
   func cork() { socket.cork() }
 
   func uncork() { socket.uncork() }
@@ -272,8 +277,7 @@ extension Transport {
 
   /// The client speaks no TLS: what follows goes in clear text, and what was gathered goes nowhere.
   func fallBackToPlain() {
-    session = nil
-    wire = nil
+    dropSession()
     unsent.removeAll()
   }
 
@@ -283,16 +287,10 @@ extension Transport {
   }
 
   /// Nil in clear text.
-  var tlsVersion: TLSVersion? {
-    session?.protocolVersion
-  }
+  var tlsVersion: TLSVersion? { session?.protocolVersion }
 
-  var isResumed: Bool {
-    session?.isResumed ?? false
-  }
+  var isResumed: Bool { session?.isResumed ?? false }
 
   /// The subject of the client's certificate; nil where it showed none.
-  var clientSubject: String? {
-    session?.clientSubject
-  }
+  var clientSubject: String? { session?.clientSubject }
 }

@@ -17,9 +17,7 @@ struct Budget {
   /// - Parameter turns: how many the connection may have had.
   func check(_ probe: WorkerProbe, turns: Int) throws(Violation) {
     guard let side = client.connection, let takenNow = side.bytesTaken else { return }
-    // What TLS reads and what a lingering connection drops have a budget each.
-    let budgets = side.isLingering && client.session != nil ? 2 : 1
-    let most = probe.turnBytesMax * budgets * turns
+    let most = probe.turnBytesMax * turns
     if takenNow - taken > most {
       throw Violation(
         "a turn stays within its budget",
