@@ -30,14 +30,17 @@ extension World {
       setReading(client)
       try pump(client)
     }
-    var quiet = 0
+    var (quiet, waits) = (0, 0)
     for _ in 0..<50_000 {
       let before = progress
       try turn()
       quiet = before == progress ? quiet + 1 : 0
-      if quiet > 3, !isOwed || quiet > 60, !probe.isAwake { return }
+      if quiet == 0 { waits = 0 }
+      if quiet <= 3 || probe.isAwake { continue }
+      if !isOwed || waits > 60 { return }
       // The kernel has timers of its own, for windows that were small.
-      if quiet > 4, !probe.isAwake { usleep(10_000) }
+      usleep(10_000)
+      waits += 1
     }
     throw Violation("everything comes to an end", "bytes move on and on")
   }
