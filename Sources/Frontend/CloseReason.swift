@@ -19,6 +19,8 @@ package enum CloseReason: Int, Sendable, CaseIterable {
   case proxyHeader
   case handshakeTimeout
   case handshakeFailed
+  /// Its certificate was revoked, or its CA removed, since its handshake.
+  case clientCertificate
   /// A TLS record that is none, or an alert, after the handshake.
   case tlsError
   /// Key updates, attempts to renegotiate, or alerts, more than any client needs.
@@ -55,6 +57,7 @@ package enum CloseReason: Int, Sendable, CaseIterable {
     case .proxyHeader: "proxy_header"
     case .handshakeTimeout: "handshake_timeout"
     case .handshakeFailed: "handshake_failed"
+    case .clientCertificate: "client_certificate"
     case .tlsError: "tls_error"
     case .tlsFlood: "tls_flood"
     case .headTimeout: "head_timeout"

@@ -11,6 +11,7 @@ extension Connection {
         if requestsLeft == 0 { return .yield }
         switch receive.withBytes({ parser.parse($0) }) {
         case .complete(let head):
+          guard transport.isClientTrusted() else { return refuseClient(head, worker) }
           answer(head, heldSince: nil, mayHold: true, worker)
           guard case .writingResponse(then: .readHead) = phase,
             transport.unsentBytes < worker.limits.gatherBytesMax
@@ -246,6 +247,14 @@ extension Connection {
     transport.sayGoodbye()
     enter(.writingResponse(then: .linger(reason)), since: worker.now, worker)
     return .again
+  }
+
+  /// The client's certificate was good when the connection began, and is no more: 403 (RFC 9110 §15.5.4).
+  private func refuseClient(_ head: RequestHead, _ worker: Worker) -> Step {
+    var response = ErrorResponse(
+      status: 403, message: "the client certificate is not accepted any more")
+    response.isHead = head.method == .head
+    return refuse(response, reason: .clientCertificate, worker)
   }
 
   /// The head did not arrive in time: 408 (RFC 9110 §15.5.9).

@@ -291,6 +291,10 @@ extension Transport {
 
   var isResumed: Bool { session?.isResumed ?? false }
 
+  /// The client's certificate is accepted still.
+  @inline(__always)
+  func isClientTrusted() -> Bool { session?.isClientTrusted() ?? true }
+
   /// The subject of the client's certificate; nil where it showed none.
   var clientSubject: String? { session?.clientSubject }
 }

@@ -16,6 +16,8 @@ package final class FileContents {
 
   /// Who may read and write it: the last nine bits of stat(2)'s mode.
   package let mode: UInt32
+  /// When it was last written, in seconds since 1970-01-01T00:00:00Z.
+  package let modified: Int64
   // Owned by this object alone: allocated in `init`, wiped and freed in `deinit`; the first `count` bytes are initialized.
   private let storage: UnsafeMutablePointer<UInt8>
   package let count: Int
@@ -58,6 +60,7 @@ package final class FileContents {
     unsafe self.storage = unsafe storage
     self.count = count
     mode = status.st_mode & 0o777
+    modified = Int64(status.st_mtim.tv_sec)
   }
 
   deinit {

@@ -2,7 +2,7 @@ import COpenSSL
 import Glibc
 
 /// What there is to say of a server certificate in a log line or a metric.
-package struct CertificateFacts: Equatable, Sendable {
+package struct CertificateFacts: Hashable, Sendable {
   /// RFC 2253 form, in UTF-8, escaped: `CN=vault.example.com,O=Example`.
   package let subject: String
   /// In the same form.
@@ -92,29 +92,5 @@ package struct CertificateFacts: Equatable, Sendable {
     let group = String(decoding: name.prefix(count).map(UInt8.init(bitPattern:)), as: UTF8.self)
     let common = ["prime256v1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"]
     return "ECDSA \(common[group] ?? group)"
-  }
-}
-
-/// How near the end of a certificate is, in the steps a warning is given at.
-package enum ExpiryStage: Int, Comparable, Sendable, CaseIterable {
-  case farOff = 366
-  case withinMonth = 30
-  case withinWeek = 7
-  case withinDay = 1
-  case expired = 0
-
-  /// The later stage is the greater one, so that a warning is due when the stage grows.
-  package static func < (left: ExpiryStage, right: ExpiryStage) -> Bool {
-    left.rawValue > right.rawValue
-  }
-}
-
-extension CertificateFacts {
-  /// The stage at `now`, in seconds since 1970-01-01T00:00:00Z.
-  package func expiryStage(at now: Int64) -> ExpiryStage {
-    let left = notAfter - now
-    if left < 0 { return .expired }
-    let stages = [ExpiryStage.withinDay, .withinWeek, .withinMonth]
-    return stages.first { left < Int64($0.rawValue) * 86_400 } ?? .farOff
   }
 }

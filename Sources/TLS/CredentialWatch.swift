@@ -31,11 +31,23 @@ package struct CredentialFingerprint: Equatable, Sendable {
 }
 
 /// What became of one attempt to load the files again.
-package enum TLSReloadResult: Equatable, Sendable {
-  /// New connections have the new context; the facts are of each leaf.
-  case replaced(old: [CertificateFacts], new: [CertificateFacts], findings: [TLSFinding])
-  /// Something does not fit: everything stays as it was.
-  case kept(TLSError)
+package struct TLSReloadResult: Equatable, Sendable {
+  /// The leaves of one pair, before and now.
+  package struct Replacement: Equatable, Sendable {
+    /// What was served before.
+    package let old: CertificateFacts
+    /// What is served now; it may be the same.
+    package let new: CertificateFacts
+  }
+
+  /// Of each pair that was read anew.
+  package internal(set) var replaced: [Replacement] = []
+  /// What could not be taken: for each, the file's old content stays.
+  package internal(set) var errors: [TLSError] = []
+  /// What to tell of what is in force now.
+  package internal(set) var findings: [TLSFinding] = []
+  /// Tickets are encrypted with another key than before.
+  package internal(set) var hasNewTicketKey = false
 }
 
 /// Notices that files have changed and replaces the context once they fit together. Confined to one
@@ -60,6 +72,9 @@ package struct CredentialWatch {
   private let configuration: TLSConfiguration
   private let store: TLSContextStore
   private let tickets: TicketKeyRing
+  private let clients: ClientTrustStore?
+  /// What is in force.
+  private var files: CredentialFiles
   /// Of the last attempt to load, whatever came of it.
   private var attempted: CredentialFingerprint
   /// Of the last look, where it differed.
@@ -73,7 +88,11 @@ package struct CredentialWatch {
     self.tickets = tickets
     // Taken before the files are read, so that a change in between is found later, not missed.
     attempted = CredentialFingerprint(of: configuration.paths)
-    store = TLSContextStore(try configuration.load(tickets: tickets))
+    var errors: [TLSError] = []
+    files = try CredentialFiles(configuration, keeping: nil, &errors)
+    clients = try files.store(configuration)
+    store = TLSContextStore(try files.context(configuration, clients: clients, tickets: tickets))
+    useTicketKeys()
   }
 
   /// Where workers take their context from.
@@ -97,14 +116,56 @@ package struct CredentialWatch {
   package mutating func reload() -> TLSReloadResult {
     attempted = CredentialFingerprint(of: configuration.paths)
     pending = nil
+    var result = TLSReloadResult()
     do throws(TLSError) {
-      let context = try configuration.load(tickets: tickets)
-      let old = store.load().facts
-      store.publish(context)
-      let findings = context.findings(at: secondsSinceEpoch())
-      return .replaced(old: old, new: context.facts, findings: findings)
+      var next = try CredentialFiles(configuration, keeping: files, &result.errors)
+      if next.readCount > 0 { try replace(with: &next, &result) }
     } catch {
-      return .kept(error)
+      result.errors.append(error)
     }
+    result.findings = store.load().findings(at: secondsSinceEpoch())
+    return result
+  }
+
+  /// Clients are judged by the new files first: there is no moment at which one who is revoked begins anew.
+  private mutating func replace(
+    with next: inout CredentialFiles, _ result: inout TLSReloadResult
+  ) throws(TLSError) {
+    let trust = try next.trust(configuration)
+    let context = try makeContext(&next, &result)
+    if let trust { clients?.publish(trust) }
+    store.publish(context)
+    for (old, new) in zip(files.credentials, next.credentials) where old !== new {
+      result.replaced.append(.init(old: old.facts, new: new.facts))
+    }
+    files = next
+    result.hasNewTicketKey = useTicketKeys()
+  }
+
+  /// Certificates that only together do not fit stay as they were, all of them.
+  private func makeContext(
+    _ next: inout CredentialFiles, _ result: inout TLSReloadResult
+  ) throws(TLSError) -> TLSContext {
+    do {
+      return try next.context(configuration, clients: clients, tickets: tickets)
+    } catch {
+      result.errors.append(error)
+      next.credentials = files.credentials
+      return try next.context(configuration, clients: clients, tickets: tickets)
+    }
+  }
+
+  /// Whether another key encrypts now.
+  @discardableResult
+  private func useTicketKeys() -> Bool {
+    files.ticketKeys.map { tickets.replace(with: $0) } ?? false
+  }
+
+  /// When the ticket key file was last written, in seconds since 1970-01-01T00:00:00Z; nil for keys of our own.
+  package var ticketKeysModified: Int64? { files.ticketKeys?.modified }
+
+  /// Frees what was replaced, as soon as nobody uses it: to be called now and then.
+  package func releaseRetired() {
+    clients?.releaseRetired()
   }
 }

@@ -6,20 +6,22 @@ import Sys
 struct PEMFile {
   /// Far more than any chain needs.
   static let bytesMax = 1 << 20
+  /// More than a million revoked certificates take.
+  static let revocationListBytesMax = 64 << 20
 
   let path: String
   let contents: FileContents
 
-  /// Reads all of `path`.
-  init(path: String) throws(TLSError) {
+  /// Reads all of `path`, which may have `bytesMax` bytes.
+  init(path: String, bytesMax: Int = Self.bytesMax) throws(TLSError) {
     self.path = path
     do {
-      contents = try FileContents(path: path, bytesMax: Self.bytesMax - 1)
+      contents = try FileContents(path: path, bytesMax: bytesMax)
     } catch {
       switch error {
       case .unreadable(let code): throw .unreadable(path: path, errno: code)
       case .notRegular(let kind): throw .notRegular(path: path, kind: kind)
-      case .tooLarge: throw .tooLarge(path: path)
+      case .tooLarge: throw .tooLarge(path: path, bytesMax: bytesMax)
       }
     }
     let isBlank = contents.withBytes { bytes in
@@ -37,13 +39,31 @@ struct PEMFile {
     return unsafe CertificateChain(owning: found)
   }
 
-  /// All certificate revocation lists in the order of the file.
-  func revocationLists() throws(TLSError) -> RevocationLists {
-    // As above.
+  /// All certificate revocation lists in the order of the file, each judged by `authorities`.
+  func revocationLists(of authorities: CertificateChain) throws(TLSError) -> [RevocationList] {
+    try RevocationList.decoding.withLock { _ throws(TLSError) in
+      try decodeRevocationLists(of: authorities)
+    }
+  }
+
+  private func decodeRevocationLists(
+    of authorities: CertificateChain
+  ) throws(TLSError) -> [RevocationList] {
+    // As above; `RevocationList` takes each over, and what comes behind one that it refuses is freed here.
     let found = try unsafe blocks(named: "revocation list", release: X509_CRL_free) { reader in
       unsafe PEM_read_bio_X509_CRL(reader, nil, refuse, nil)
     }
-    return unsafe RevocationLists(owning: found)
+    var lists: [RevocationList] = []
+    do {
+      while unsafe lists.count < found.count {
+        let next = unsafe found[lists.count]
+        lists.append(try unsafe RevocationList(owning: next, authorities, path: path))
+      }
+    } catch {
+      unsafe found.dropFirst(lists.count + 1).forEach { unsafe X509_CRL_free($0) }
+      throw error
+    }
+    return lists
   }
 
   /// What `read` finds until it meets the end of the file, at least one; each is the caller's to

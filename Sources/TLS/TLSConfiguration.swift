@@ -40,21 +40,15 @@ package struct TLSConfiguration: Equatable, Sendable {
     return credentials.flatMap { [$0.certificate, $0.key] } + more.compactMap { $0 }
   }
 
-  /// Reads every file and makes a context of them.
+  /// Reads every file and makes a context of them, whose clients are judged by what was read.
   ///
-  /// `tickets` is touched last, and only where all else fits. This takes milliseconds: not for a
-  /// worker's thread.
+  /// `tickets` is touched last, and only where all else fits. This takes milliseconds, and with long revocation lists
+  /// seconds: not for a worker's thread.
   package func load(tickets: TicketKeyRing) throws(TLSError) -> TLSContext {
-    var loaded: [TLSCredentials] = []
-    for pair in credentials {
-      loaded.append(try TLSCredentials(certificatePath: pair.certificate, keyPath: pair.key))
-    }
-    var ticketKeys: TicketKeyFile?
-    if let ticketKeyPath { ticketKeys = try TicketKeyFile(path: ticketKeyPath) }
-    let context = try TLSContext(
-      credentials: loaded, policy: policy, clients: clients, tickets: tickets,
-      ticketFinding: ticketKeys?.secrecyFinding)
-    if let ticketKeys { tickets.replace(with: ticketKeys) }
+    var errors: [TLSError] = []
+    let files = try CredentialFiles(self, keeping: nil, &errors)
+    let context = try files.context(self, clients: try files.store(self), tickets: tickets)
+    if let ticketKeys = files.ticketKeys { tickets.replace(with: ticketKeys) }
     return context
   }
 }

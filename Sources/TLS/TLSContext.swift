@@ -10,7 +10,8 @@ package final class TLSContext: @unchecked Sendable {
   // One reference of ours, given back in `deinit`; each session holds another.
   private let context: OpaquePointer
   private let credentials: [TLSCredentials]
-  private let clients: ClientAuthorities?
+  /// Who judges clients' certificates; nil where none is asked for.
+  package let clients: ClientTrustStore?
   private let ticketFinding: TLSFinding?
   private let policy: TLSPolicy
   /// The key exchange groups in force, in OpenSSL's notation.
@@ -18,34 +19,36 @@ package final class TLSContext: @unchecked Sendable {
 
   /// - Parameters:
   ///   - credentials: at least one, and at most one for each type of key.
-  ///   - clients: what clients must show; nil asks for nothing.
+  ///   - clients: what clients must show, read now; nil asks for nothing.
   ///   - tickets: keys that outlive this context; nil for keys of its own.
   package convenience init(
     credentials: [TLSCredentials], policy: TLSPolicy, clients: ClientVerification? = nil,
     tickets: TicketKeyRing? = nil
   ) throws(TLSError) {
+    var store: ClientTrustStore?
+    if let clients { store = ClientTrustStore(try clients.read()) }
     try self.init(
-      credentials: credentials, policy: policy, clients: clients, tickets: tickets,
+      credentials: credentials, policy: policy, clients: store, tickets: tickets,
       ticketFinding: nil)
   }
 
-  /// - Parameter ticketFinding: what came up when a ticket key file was read.
+  /// - Parameters:
+  ///   - clients: outlives this context.
+  ///   - ticketFinding: what came up when a ticket key file was read.
   init(
-    credentials: [TLSCredentials], policy: TLSPolicy, clients: ClientVerification?,
+    credentials: [TLSCredentials], policy: TLSPolicy, clients: ClientTrustStore?,
     tickets: TicketKeyRing?, ticketFinding: TLSFinding?
   ) throws(TLSError) {
     precondition(!credentials.isEmpty, "a server needs a certificate")
     startOpenSSL()
-    var authorities: ClientAuthorities?
-    if let clients { authorities = try ClientAuthorities(clients) }
     ERR_clear_error()
     guard let context = unsafe SSL_CTX_new(TLS_server_method()) else { throw Self.refusal() }
     do {
       try unsafe configure(context)
       groups = try unsafe policy.install(in: context)
       try unsafe Self.install(credentials, in: context)
-      try unsafe authorities?.install(in: context)
-      try unsafe identify(context, for: authorities)
+      try unsafe clients?.install(in: context)
+      try unsafe identify(context, for: clients?.load())
       try unsafe tickets?.install(in: context)
     } catch {
       // Nobody else has it yet.
@@ -54,7 +57,7 @@ package final class TLSContext: @unchecked Sendable {
     }
     unsafe self.context = context
     self.credentials = credentials
-    self.clients = authorities
+    self.clients = clients
     self.ticketFinding = ticketFinding
     self.policy = policy
   }
@@ -89,13 +92,18 @@ extension TLSContext {
   /// Of the leaf of each pair.
   package var facts: [CertificateFacts] { credentials.map(\.facts) }
 
+  /// All that has an end, and loses clients then.
+  package var expiring: [Expiring] {
+    credentials.flatMap(\.expiring) + (clients?.load().expiring ?? [])
+  }
+
   /// What an operator should know though all of it can be served; judged at `now`, in seconds since
   /// 1970-01-01T00:00:00Z.
   package func findings(at now: Int64) -> [TLSFinding] {
     var findings = credentials.flatMap { $0.findings(at: now) }
     let weak = policy.minimumVersion == .tls13 ? [] : cipherNames { !$0.isInMozillasPolicy }
     if !weak.isEmpty { findings.append(.weakCiphers(names: weak)) }
-    findings += clients?.findings(at: now) ?? []
+    findings += clients?.load().findings(at: now) ?? []
     if let ticketFinding { findings.append(ticketFinding) }
     return findings
   }
@@ -115,7 +123,7 @@ extension TLSContext {
         "certificate: \(one.facts.key), \(one.facts.subject), serial \(one.facts.serial), "
           + "valid until \(timeText(one.facts.notAfter))")
     }
-    lines.append("client certificates: \(clients?.description ?? "not asked for")")
+    lines.append("client certificates: \(clients?.load().description ?? "not asked for")")
     return lines
   }
 
@@ -149,7 +157,7 @@ private func configure(_ context: OpaquePointer) throws(TLSError) {
 
 /// Sets what a ticket must have in common with a context that resumes its session.
 private func identify(
-  _ context: OpaquePointer, for clients: ClientAuthorities?
+  _ context: OpaquePointer, for clients: ClientTrust?
 ) throws(TLSError) {
   let identity = clients?.sessionIdentity ?? Array("vault-redirector".utf8)
   // Copied; 32 bytes are the most.

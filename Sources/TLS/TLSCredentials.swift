@@ -38,6 +38,13 @@ package final class TLSCredentials: Sendable {
   /// OpenSSL's number for the type of the key.
   var keyType: Int32 { unsafe EVP_PKEY_get_base_id(key.pointer) }
 
+  /// The leaf and all that is sent with it.
+  var expiring: [Expiring] {
+    chain.facts.enumerated().map { index, facts in
+      .certificate(index == 0 ? .leaf : .chain, path: certificatePath, facts)
+    }
+  }
+
   /// What an operator should know though the files can be served.
   ///
   /// - Parameter now: seconds since 1970-01-01T00:00:00Z.

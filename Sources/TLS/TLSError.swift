@@ -8,8 +8,8 @@ package enum TLSError: Error, Equatable, Sendable {
   case notRegular(path: String, kind: String)
   /// The file holds nothing but white space.
   case empty(path: String)
-  /// The file is far larger than any PEM file: more than `PEMFile.bytesMax` bytes.
-  case tooLarge(path: String)
+  /// The file is far larger than any of its kind: more than `bytesMax` bytes.
+  case tooLarge(path: String, bytesMax: Int)
   /// There is no PEM block of the kind asked for.
   case notPEM(path: String, expected: String)
   /// There is such a block, but it does not decode: cut off, or changed.
@@ -24,6 +24,8 @@ package enum TLSError: Error, Equatable, Sendable {
   case sameKeyType(firstPath: String, secondPath: String, key: String)
   /// A line of a ticket key file is not a key, or there are too few.
   case ticketKeys(path: String, reason: String)
+  /// A revocation list is long, and no client CA of the configuration has signed it.
+  case unverifiedList(path: String, issuer: String)
   /// OpenSSL's security level 2 refuses a key or a signature of the chain.
   case tooWeak(path: String, reason: String)
   /// The certificate or key is sound but of no use for a server here.
@@ -54,8 +56,8 @@ extension TLSError: CustomStringConvertible {
       unsafe "\(path): cannot be read: \(String(cString: strerror(errno)))"
     case .notRegular(let path, let kind): "\(path): is \(kind) and not a regular file"
     case .empty(let path): "\(path): is empty"
-    case .tooLarge(let path):
-      "\(path): is larger than any PEM file: \(PEMFile.bytesMax) bytes or more"
+    case .tooLarge(let path, let bytesMax):
+      "\(path): is larger than any file of its kind: more than \(bytesMax) bytes"
     case .notPEM(let path, let expected): "\(path): holds no PEM \(expected)"
     case .damaged(let path, let reason): "\(path): is damaged: \(reason)"
     case .encryptedKey(let path):
@@ -67,6 +69,9 @@ extension TLSError: CustomStringConvertible {
     case .sameKeyType(let first, let second, let key):
       "\(second): has a key of the same type as \(first): \(key)"
     case .ticketKeys(let path, let reason): "\(path): \(reason)"
+    case .unverifiedList(let path, let issuer):
+      "\(path): the list of `\(issuer)` is longer than \(RevocationList.unverifiedBytesMax) bytes, and its signer is not "
+        + "among the client CAs: add the certificate of `\(issuer)` there"
     case .tooWeak(let path, let reason): "\(path): is too weak: \(reason)"
     case .unusable(let path, let reason): "\(path): cannot be used: \(reason)"
     case .policy(let option, let value):

@@ -17,6 +17,16 @@ package enum TLSFinding: Equatable, Sendable {
   case weakCiphers(names: [String])
   /// A revocation list is past its next update: every client is refused until there is a newer one.
   case revocationListExpired(path: String, issuer: String, nextUpdate: Int64)
+  /// The client CA that a revocation list names has not signed it: its clients are refused.
+  case revocationListForged(path: String, issuer: String)
+
+  /// It is of an end that has come, which a running server tells of by itself: see `ExpiryStage`.
+  package var isOfExpiry: Bool {
+    switch self {
+    case .expired, .revocationListExpired: true
+    default: false
+    }
+  }
 }
 
 extension TLSFinding: CustomStringConvertible {
@@ -39,6 +49,8 @@ extension TLSFinding: CustomStringConvertible {
       "--tls-ciphers: lets in \(names.joined(separator: ", ")): no forward secrecy by ECDH, or CBC"
     case .revocationListExpired(let path, let issuer, let nextUpdate):
       "\(path): the list of `\(issuer)` expired at \(timeText(nextUpdate)): its clients are refused"
+    case .revocationListForged(let path, let issuer):
+      "\(path): the list of `\(issuer)` is not signed by the client CA of that name: its clients are refused"
     }
   }
 }

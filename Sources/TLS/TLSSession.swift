@@ -24,6 +24,9 @@ package struct TLSSession: ~Copyable {
   private let wire: TLSWire
   private var phase = Phase.handshaking
   private var hasSentCloseNotify = false
+  /// Who judges the client's certificate, and which of its publications has; nil where none is asked for.
+  private let clients: ClientTrustStore?
+  private var judgedGeneration: UInt64
 
   /// A session that waits for its ClientHello; throws `.library` where there is no memory left.
   ///
@@ -42,6 +45,8 @@ package struct TLSSession: ~Copyable {
     unsafe SSL_set_accept_state(ssl)
     unsafe self.ssl = ssl
     self.wire = wire
+    clients = context.clients
+    judgedGeneration = clients?.generation ?? 0
   }
 
   deinit {
@@ -184,6 +189,23 @@ extension TLSSession {
 
   /// True where the handshake used a ticket of an earlier session.
   package var isResumed: Bool { unsafe SSL_session_reused(ssl) == 1 }
+
+  /// Whether the client would be let in today; one that has shown no certificate would. Judges again where authorities or
+  /// revocation lists were replaced since it last did.
+  @inline(__always)
+  package mutating func isClientTrusted() -> Bool {
+    guard let clients, clients.generation != judgedGeneration else { return true }
+    return judgeClient(clients)
+  }
+
+  @inline(never)
+  private mutating func judgeClient(_ clients: ClientTrustStore) -> Bool {
+    // Asked first: what is published meanwhile judges the next time.
+    let generation = clients.generation
+    guard unsafe clients.isTrusted(ssl) else { return false }
+    judgedGeneration = generation
+    return true
+  }
 
   /// The subject of the client's certificate in RFC 2253 form, for a log; nil where it showed none.
   /// In a resumed session it is that of the handshake the session began with.

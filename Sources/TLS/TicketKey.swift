@@ -38,6 +38,13 @@ final class TicketKey: @unchecked Sendable {
     return key
   }
 
+  /// Whether both encrypt alike.
+  func equals(_ other: TicketKey) -> Bool {
+    // Each reads as many bytes as both have.
+    unsafe bytes.count == other.bytes.count
+      && CRYPTO_memcmp(bytes.baseAddress, other.bytes.baseAddress, bytes.count) == 0
+  }
+
   /// Whether a ticket that begins with `name`, `nameBytes` readable bytes, is of this key.
   func isNamed(_ name: UnsafePointer<UInt8>) -> Bool {
     unsafe CRYPTO_memcmp(bytes.baseAddress, name, Self.nameBytes) == 0

@@ -7,6 +7,8 @@ struct TicketKeyFile {
   let encrypting: TicketKey
   /// The last three of the file, newest first.
   let decrypting: [TicketKey]
+  /// When the file was last written, in seconds since 1970-01-01T00:00:00Z.
+  let modified: Int64
   /// A finding where everyone on the machine can reach the file.
   let secrecyFinding: TLSFinding?
 
@@ -25,6 +27,7 @@ struct TicketKeyFile {
     }
     encrypting = keys[keys.count - 2]
     decrypting = keys.suffix(3).reversed()
+    modified = file.contents.modified
     secrecyFinding = file.secrecyFinding
   }
 

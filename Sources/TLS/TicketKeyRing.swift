@@ -31,20 +31,29 @@ package final class TicketKeyRing: Sendable {
     keys = Mutex(Keys(encrypting: key, decrypting: [key]))
   }
 
-  /// Encrypts with a new random key from now on; does nothing where the keys are from a file.
-  package func rotate() throws(TLSError) {
+  /// Encrypts with a new random key from now on.
+  ///
+  /// - Returns: false where the keys are from a file, and stay.
+  @discardableResult
+  package func rotate() throws(TLSError) -> Bool {
     let key = try TicketKey.random()
-    keys.withLock { keys in
-      if keys.areFromFile { return }
+    return keys.withLock { keys in
+      if keys.areFromFile { return false }
       keys.encrypting = key
       keys.decrypting = Array(([key] + keys.decrypting).prefix(3))
+      return true
     }
   }
 
   /// Uses the keys of a file from now on.
-  func replace(with file: TicketKeyFile) {
+  ///
+  /// - Returns: whether tickets are encrypted with another key than before.
+  @discardableResult
+  func replace(with file: TicketKeyFile) -> Bool {
     keys.withLock { keys in
+      let isNew = !keys.encrypting.equals(file.encrypting)
       keys = Keys(encrypting: file.encrypting, decrypting: file.decrypting, areFromFile: true)
+      return isNew
     }
   }
 
@@ -62,20 +71,9 @@ package final class TicketKeyRing: Sendable {
 // MARK: - As OpenSSL sees it
 
 extension TicketKeyRing {
-  /// Under this number a context holds one reference of its ring, as long as sessions hold the
-  /// context.
-  private static let index = unsafe copenssl_context_index { _, ring, _, _, _, _ in
-    // What `install` put there, or nil in a context without.
-    if let ring = unsafe ring { unsafe Unmanaged<TicketKeyRing>.fromOpaque(ring).release() }
-  }
-
   /// Has `context` make and open its tickets with this ring's keys.
   func install(in context: OpaquePointer) throws(TLSError) {
-    let reference = unsafe Unmanaged.passRetained(self)
-    guard unsafe SSL_CTX_set_ex_data(context, Self.index, reference.toOpaque()) == 1 else {
-      unsafe reference.release()
-      throw .library(reason: "out of memory")
-    }
+    try unsafe ContextAttachment.tickets.attach(self, to: context)
     unsafe SSL_CTX_set_timeout(context, Self.ticketSeconds)
     guard unsafe SSL_CTX_set_tlsext_ticket_key_evp_cb(context, Self.prepare) == 1 else {
       throw .library(reason: "refused a ticket callback")
@@ -89,13 +87,11 @@ extension TicketKeyRing {
       OpaquePointer?, UnsafeMutablePointer<UInt8>?, UnsafeMutablePointer<UInt8>?, OpaquePointer?,
       OpaquePointer?, Int32
     ) -> Int32 = { ssl, name, vector, cipher, mac, encrypts in
-      // `install` put the ring there, and the session holds the context that holds it. OpenSSL
-      // passes 16 bytes of name and of vector, to write when it encrypts and to read when it
+      // OpenSSL passes 16 bytes of name and of vector, to write when it encrypts and to read when it
       // decrypts.
       guard let ssl = unsafe ssl, let name = unsafe name, let vector = unsafe vector,
-        let data = unsafe SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), index)
+        let ring = unsafe ContextAttachment.tickets.object(of: ssl, as: TicketKeyRing.self)
       else { return -1 }
-      let ring = unsafe Unmanaged<TicketKeyRing>.fromOpaque(data).takeUnretainedValue()
       if encrypts == 1 {
         let key = ring.encrypting
         guard ring.vectors.withLock({ unsafe $0.take(into: vector) }),

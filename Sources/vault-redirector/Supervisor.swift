@@ -73,7 +73,7 @@ final class Supervisor {
   /// - Throws: what the operating system refuses while the threads start.
   func run() throws(StartupError) -> ExitCode {
     try Self.orSystemError("log") { () throws(SystemError) in try logWriter.start() }
-    for finding in rotation?.findings ?? [] { log.warning("\(finding)") }
+    for finding in rotation?.findings ?? [] where !finding.isOfExpiry { log.warning("\(finding)") }
     try Self.orSystemError("threads") { () throws(SystemError) in
       try watcher.start()
       try pool.start()

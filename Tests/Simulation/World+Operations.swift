@@ -21,7 +21,7 @@ extension World {
     case .askForRoom:
       probe.askForRoom()
     case .crowd: try crowd(operation)
-    case .rotateTickets: try? materials.tickets.rotate()
+    case .rotateTickets: _ = try? materials.tickets.rotate()
     case .wake: probe.wakeup.signal()
     case .drain:
       isDraining = true

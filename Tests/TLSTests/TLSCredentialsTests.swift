@@ -63,12 +63,12 @@ import Testing
     let garbage = try Scratch.write("not a certificate\n", "garbage.pem")
     let cutOff = try Scratch.write(String(text.dropLast(200)), "cut.pem")
     let changed = try Scratch.write(text.replacing("MII", with: "AAA"), "changed.pem")
-    let large = try Scratch.write(String(repeating: "x", count: 1 << 20), "large.pem")
+    let large = try Scratch.write(String(repeating: "x", count: 1 << 20 | 1), "large.pem")
     let key = fixtures.ecdsaKey
     #expect(error(certificate: empty) == .empty(path: empty))
     #expect(error(certificate: garbage) == .notPEM(path: garbage, expected: "certificate"))
     #expect(error(certificate: key) == .notPEM(path: key, expected: "certificate"))
-    #expect(error(certificate: large) == .tooLarge(path: large))
+    #expect(error(certificate: large) == .tooLarge(path: large, bytesMax: 1 << 20))
     for path in [cutOff, changed] {
       guard case .damaged(path, let reason)? = error(certificate: path) else {
         Issue.record("\(path): \(String(describing: error(certificate: path)))")
@@ -145,18 +145,35 @@ import Testing
   }
 
   @Test func `warns in steps before the end`() throws {
-    let facts = try fixtures.context().facts[0]
-    let day: Int64 = 86_400
+    let hour: Int64 = 3600
+    let list = Expiring.revocationList(
+      path: "list", issuer: "CN=Clients", lastUpdate: 0, nextUpdate: 60 * hour)
+    #expect(list.lifetimeSeconds == 60 * hour)
     let stages: [(Int64, ExpiryStage)] = [
-      (31 * day, .farOff), (30 * day, .farOff), (30 * day - 1, .withinMonth),
-      (7 * day, .withinMonth),
-      (7 * day - 1, .withinWeek), (day, .withinWeek), (day - 1, .withinDay), (0, .withinDay),
-      (-1, .expired),
+      (60 * hour, .farOff), (20 * hour + 1, .farOff), (20 * hour, .lastThird),
+      (10 * hour + 1, .lastThird), (10 * hour, .lastSixth), (0, .lastSixth), (-1, .ended),
     ]
     for (left, stage) in stages {
-      #expect(facts.expiryStage(at: facts.notAfter - left) == stage, "\(left)")
+      #expect(list.stage(at: list.end - left) == stage, "\(left)")
     }
-    #expect(ExpiryStage.withinDay > .withinWeek)
+    #expect(ExpiryStage.lastSixth > .lastThird)
     #expect(ExpiryStage.allCases.sorted() == ExpiryStage.allCases)
+  }
+
+  @Test func `what ends is the leaf, its chain, client authorities and lists`() throws {
+    let list = try fixtures.clientAuthority.revocationList()
+    let clients = ClientVerification(
+      mode: .required, authoritiesPath: fixtures.clientAuthority.pair.certificate,
+      revocationListsPath: list)
+    let context = try fixtures.context(clients: clients)
+    let told = context.expiring.map { one in
+      switch one {
+      case .certificate(let role, _, let facts): "\(role.rawValue) \(facts.commonName ?? "")"
+      case .revocationList(_, let issuer, _, _): issuer
+      }
+    }
+    #expect(told == ["leaf localhost", "chain Intermediate", "client_ca Clients", "CN=Clients"])
+    #expect(context.expiring.allSatisfy { $0.end - $0.start == $0.lifetimeSeconds })
+    #expect(context.expiring.allSatisfy { $0.lifetimeSeconds > 29 * 86_400 })
   }
 }

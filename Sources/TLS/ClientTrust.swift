@@ -1,0 +1,125 @@
+import COpenSSL
+
+/// Whose certificates clients may have, and which of them are revoked: loaded, and ready to judge. Immutable.
+///
+/// `@unchecked` is right because nothing is added to the store after `init`, and OpenSSL locks what it caches there.
+@safe
+final class ClientTrust: @unchecked Sendable {
+  let verification: ClientVerification
+  let authorities: CertificateChain
+  private let lists: [RevocationList]
+  // Owned: made in `init`, freed in `deinit`, before the lists that it refers to.
+  private let store: OpaquePointer
+
+  init(
+    _ verification: ClientVerification, _ authorities: CertificateChain, _ lists: [RevocationList]
+  ) throws(TLSError) {
+    self.verification = verification
+    self.authorities = authorities
+    self.lists = lists
+    guard let store = unsafe X509_STORE_new() else { throw .library(reason: "out of memory") }
+    unsafe self.store = store
+    var flags = UInt(X509_V_FLAG_PARTIAL_CHAIN)
+    if verification.revocationListsPath != nil {
+      flags |= UInt(X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL)
+    }
+    // The store counts what is added.
+    let isMade =
+      unsafe authorities.pointers.allSatisfy { unsafe X509_STORE_add_cert(store, $0) == 1 }
+      && lists.allSatisfy { unsafe X509_STORE_add_crl(store, $0.pointer) == 1 }
+      && X509_STORE_set_flags(store, flags) == 1
+    guard isMade else {
+      throw .library(reason: OpenSSLError.takeFirst()?.text ?? "refused a client CA")
+    }
+    unsafe X509_STORE_set_verify_cb(store, excuseAuthorities)
+  }
+
+  deinit {
+    unsafe X509_STORE_free(store)
+  }
+
+  /// OpenSSL's verdict (X509_V_OK, or why not) on a client's certificate, at this moment.
+  ///
+  /// - Parameters:
+  ///   - intermediates: what the client sent with it, a stack; nil for none.
+  ///   - securityLevel: what keys and signatures have to come up to.
+  func judge(
+    _ certificate: OpaquePointer, intermediates: OpaquePointer?, securityLevel: Int32
+  ) -> Int32 {
+    guard let verification = unsafe X509_STORE_CTX_new() else { return X509_V_ERR_OUT_OF_MEM }
+    ERR_set_mark()
+    // Ours to free; it borrows the store, the certificate and the stack.
+    defer {
+      unsafe X509_STORE_CTX_free(verification)
+      ERR_pop_to_mark()
+    }
+    guard unsafe X509_STORE_CTX_init(verification, store, certificate, intermediates) == 1,
+      unsafe X509_STORE_CTX_set_default(verification, "ssl_client") == 1
+    else { return X509_V_ERR_UNSPECIFIED }
+    unsafe X509_STORE_CTX_set_depth(verification, Int32(clamping: self.verification.depth))
+    unsafe X509_VERIFY_PARAM_set_auth_level(
+      X509_STORE_CTX_get0_param(verification), securityLevel)
+    if unsafe X509_verify_cert(verification) == 1 { return X509_V_OK }
+    let error = unsafe X509_STORE_CTX_get_error(verification)
+    return error == X509_V_OK ? X509_V_ERR_UNSPECIFIED : error
+  }
+
+  /// What a session must share with the context that resumes it: the mode, the depth and the
+  /// authorities, hashed, so that a changed client CA starts afresh. Revocation lists are not in
+  /// it: they are asked at every resumption.
+  var sessionIdentity: [UInt8] {
+    var text = Array("\(verification.mode.rawValue) \(verification.depth)".utf8)
+    var digest = [UInt8](repeating: 0, count: 32)
+    // SHA-256 fills 32 bytes; the certificates are valid as long as this object is.
+    unsafe authorities.pointers.forEach { authority in
+      unsafe X509_digest(authority, EVP_sha256(), &digest, nil)
+      text += digest
+    }
+    unsafe EVP_Digest(text, text.count, &digest, nil, EVP_sha256(), nil)
+    return digest
+  }
+
+  // MARK: - For the operator
+
+  /// In one line.
+  var description: String {
+    let lists = verification.revocationListsPath.map { ", revoked by \($0)" } ?? ""
+    return "\(verification.mode.rawValue), of \(verification.authoritiesPath)\(lists), "
+      + "at most \(verification.depth) intermediates"
+  }
+
+  func findings(at now: Int64) -> [TLSFinding] {
+    let path = verification.revocationListsPath ?? ""
+    return expiring.compactMap { $0.finding(at: now) } + lists.compactMap { $0.forgery(path: path) }
+  }
+
+  /// The authorities and the lists; of an issuer's lists the one that ends last, since that is asked.
+  var expiring: [Expiring] {
+    let path = verification.revocationListsPath ?? ""
+    var lists = self.lists.filter(\.isPartial).compactMap { $0.expiring(path: path) }
+    var whole: [String: Expiring] = [:]
+    for list in self.lists where !list.isPartial {
+      guard let list = list.expiring(path: path), case .revocationList(_, let issuer, _, _) = list
+      else { continue }
+      if list.end > whole[issuer]?.end ?? .min { whole[issuer] = list }
+    }
+    lists += whole.values
+    let authorities = authorities.facts.map { facts in
+      Expiring.certificate(.clientAuthority, path: verification.authoritiesPath, facts)
+    }
+    return authorities + lists
+  }
+}
+
+/// Lets an authority pass for whose issuer there is no revocation list; a client's own issuer must
+/// have one.
+private func excuseAuthorities(_ isSound: Int32, _ verification: OpaquePointer?) -> Int32 {
+  // OpenSSL passes the verification under way.
+  let depth = unsafe X509_STORE_CTX_get_error_depth(verification)
+  if isSound == 1 || depth == 0 { return isSound }
+  guard unsafe X509_STORE_CTX_get_error(verification) == X509_V_ERR_UNABLE_TO_GET_CRL else {
+    return 0
+  }
+  unsafe X509_STORE_CTX_set_error(verification, X509_V_OK)
+  return 1
+}
