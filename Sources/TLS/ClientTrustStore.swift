@@ -43,8 +43,9 @@ package final class ClientTrustStore: Sendable {
   // MARK: - As OpenSSL sees it
 
   /// Has `context` ask for and judge client certificates, in every handshake and every resumption.
-  func install(in context: OpaquePointer) throws(TLSError) {
-    let trust = load()
+  ///
+  /// - Parameter trust: what the context tells clients of; it may not be published yet.
+  func install(_ trust: ClientTrust, in context: OpaquePointer) throws(TLSError) {
     let isNamed = unsafe trust.authorities.pointers.allSatisfy { authority in
       unsafe SSL_CTX_add_client_CA(context, authority) == 1
     }

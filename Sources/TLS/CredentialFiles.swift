@@ -59,19 +59,14 @@ struct CredentialFiles {
     return try ClientTrust(clients, authorities, lists)
   }
 
-  /// As `trust`, where it can be replaced.
-  func store(_ configuration: TLSConfiguration) throws(TLSError) -> ClientTrustStore? {
-    guard let trust = try trust(configuration) else { return nil }
-    return ClientTrustStore(trust)
-  }
-
   /// A context of these certificates.
   func context(
-    _ configuration: TLSConfiguration, clients: ClientTrustStore?, tickets: TicketKeyRing
+    _ configuration: TLSConfiguration, clients: ClientTrustStore?, trust: ClientTrust?,
+    tickets: TicketKeyRing
   ) throws(TLSError) -> TLSContext {
     try TLSContext(
-      credentials: credentials, policy: configuration.policy, clients: clients, tickets: tickets,
-      ticketFinding: ticketKeys?.secrecyFinding)
+      credentials: credentials, policy: configuration.policy, clients: clients, trust: trust,
+      tickets: tickets, ticketFinding: ticketKeys?.secrecyFinding)
   }
 }
 

@@ -90,8 +90,10 @@ package struct CredentialWatch {
     attempted = CredentialFingerprint(of: configuration.paths)
     var errors: [TLSError] = []
     files = try CredentialFiles(configuration, keeping: nil, &errors)
-    clients = try files.store(configuration)
-    store = TLSContextStore(try files.context(configuration, clients: clients, tickets: tickets))
+    let trust = try files.trust(configuration)
+    clients = trust.map { ClientTrustStore($0) }
+    store = TLSContextStore(
+      try files.context(configuration, clients: clients, trust: trust, tickets: tickets))
     useTicketKeys()
   }
 
@@ -132,7 +134,7 @@ package struct CredentialWatch {
     with next: inout CredentialFiles, _ result: inout TLSReloadResult
   ) throws(TLSError) {
     let trust = try next.trust(configuration)
-    let context = try makeContext(&next, &result)
+    let context = try makeContext(&next, trust, &result)
     if let trust { clients?.publish(trust) }
     store.publish(context)
     for (old, new) in zip(files.credentials, next.credentials) where old !== new {
@@ -144,14 +146,14 @@ package struct CredentialWatch {
 
   /// Certificates that only together do not fit stay as they were, all of them.
   private func makeContext(
-    _ next: inout CredentialFiles, _ result: inout TLSReloadResult
+    _ next: inout CredentialFiles, _ trust: ClientTrust?, _ result: inout TLSReloadResult
   ) throws(TLSError) -> TLSContext {
     do {
-      return try next.context(configuration, clients: clients, tickets: tickets)
+      return try next.context(configuration, clients: clients, trust: trust, tickets: tickets)
     } catch {
       result.errors.append(error)
       next.credentials = files.credentials
-      return try next.context(configuration, clients: clients, tickets: tickets)
+      return try next.context(configuration, clients: clients, trust: trust, tickets: tickets)
     }
   }
 

@@ -47,7 +47,9 @@ package struct TLSConfiguration: Equatable, Sendable {
   package func load(tickets: TicketKeyRing) throws(TLSError) -> TLSContext {
     var errors: [TLSError] = []
     let files = try CredentialFiles(self, keeping: nil, &errors)
-    let context = try files.context(self, clients: try files.store(self), tickets: tickets)
+    let trust = try files.trust(self)
+    let context = try files.context(
+      self, clients: trust.map { ClientTrustStore($0) }, trust: trust, tickets: tickets)
     if let ticketKeys = files.ticketKeys { tickets.replace(with: ticketKeys) }
     return context
   }

@@ -25,19 +25,19 @@ package final class TLSContext: @unchecked Sendable {
     credentials: [TLSCredentials], policy: TLSPolicy, clients: ClientVerification? = nil,
     tickets: TicketKeyRing? = nil
   ) throws(TLSError) {
-    var store: ClientTrustStore?
-    if let clients { store = ClientTrustStore(try clients.read()) }
+    let trust = try clients?.read()
     try self.init(
-      credentials: credentials, policy: policy, clients: store, tickets: tickets,
-      ticketFinding: nil)
+      credentials: credentials, policy: policy, clients: trust.map { ClientTrustStore($0) },
+      trust: trust, tickets: tickets, ticketFinding: nil)
   }
 
   /// - Parameters:
   ///   - clients: outlives this context.
+  ///   - trust: what `clients` holds, or will hold when the context is used; nil where `clients` is.
   ///   - ticketFinding: what came up when a ticket key file was read.
   init(
     credentials: [TLSCredentials], policy: TLSPolicy, clients: ClientTrustStore?,
-    tickets: TicketKeyRing?, ticketFinding: TLSFinding?
+    trust: ClientTrust?, tickets: TicketKeyRing?, ticketFinding: TLSFinding?
   ) throws(TLSError) {
     precondition(!credentials.isEmpty, "a server needs a certificate")
     startOpenSSL()
@@ -47,8 +47,8 @@ package final class TLSContext: @unchecked Sendable {
       try unsafe configure(context)
       groups = try unsafe policy.install(in: context)
       try unsafe Self.install(credentials, in: context)
-      try unsafe clients?.install(in: context)
-      try unsafe identify(context, for: clients?.load())
+      if let clients, let trust { try unsafe clients.install(trust, in: context) }
+      try unsafe identify(context, for: trust)
       try unsafe tickets?.install(in: context)
     } catch {
       // Nobody else has it yet.

@@ -21,8 +21,6 @@ def pki(tmp_path_factory):
 FLAWS = {
     "order": ({}, ("root", "between"), 0o600, "the chain is out of order"),
     "intermediate": ({}, (), 0o600, "the issuer of `CN=localhost` is missing, `CN=Between`"),
-    "expired": (
-        {"start": -9 * DAYS, "end": -DAYS}, ("between",), 0o600, "`CN=localhost` expired at "),
     "future": (
         {"start": DAYS, "end": 9 * DAYS}, ("between",), 0o600, "`CN=localhost` is not valid before "),
     "name": ({"extensions": NAMELESS}, ("between",), 0o600, "no subject alternative name"),

@@ -1,4 +1,4 @@
-"""A certificate 30, 7 and 1 days before its end is a warning, at the start and after a reload; /metrics has its end."""
+"""A third and a sixth of its lifetime before its end a certificate is a warning, at the start and after a reload; /metrics has its end."""
 
 import calendar
 import datetime
@@ -12,11 +12,12 @@ import pytest
 from harness.authority import RSA, Authority, Pair
 from harness.metrics import scrape, wait_for_count
 
+# What is left of 60 days.
+LIFETIME = datetime.timedelta(days=60)
 LEFT = [
-    ("31 days", datetime.timedelta(days=31), None),
-    ("29 days", datetime.timedelta(days=29), "certificate expires soon"),
-    ("6 days", datetime.timedelta(days=6), "certificate expires soon"),
-    ("22 hours", datetime.timedelta(hours=22), "certificate expires soon"),
+    ("21 days", datetime.timedelta(days=21), None),
+    ("19 days", datetime.timedelta(days=19), "certificate expires soon"),
+    ("9 days", datetime.timedelta(days=9), "certificate expires soon"),
     ("it is over", datetime.timedelta(hours=-1), "certificate has expired"),
 ]
 
@@ -44,13 +45,15 @@ def warnings(run, pair):
 
 @pytest.mark.parametrize(("left", "words"), [row[1:] for row in LEFT], ids=[row[0] for row in LEFT])
 def test_at_the_start(serving, authority, left, words):
-    pair = authority.issue(start=datetime.timedelta(days=-9), end=left)
+    pair = authority.issue(start=left - LIFETIME, end=left)
     run = serving("-c", pair.certificate, "-k", pair.key, tls=False)
     metrics = scrape(run)
     for name, which in (("not_after", "enddate"), ("not_before", "startdate")):
         assert metrics(
             f"tls_certificate_{name}_timestamp_seconds", serial=pair.serial, cn="localhost",
-            key="ECDSA P-256") == seconds_of(pair, which)
+            key="ECDSA P-256", role="leaf") == seconds_of(pair, which)
+    assert metrics("tls_certificate_lifetime_seconds", serial=pair.serial) == (
+        seconds_of(pair, "enddate") - seconds_of(pair, "startdate"))
     if words:
         run.wait_for_line(lambda line: words in line and f"serial={pair.serial}" in line)
     run.stop()
@@ -62,7 +65,7 @@ def test_at_the_start(serving, authority, left, words):
 
 def test_after_a_reload_once_for_each_certificate(serving, authority, tmp_path):
     certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    pairs = [authority.issue(kind=RSA, end=left) for _, left, _ in LEFT[:3]]
+    pairs = [authority.issue(kind=RSA, start=left - LIFETIME, end=left) for _, left, _ in LEFT[:3]]
 
     def install(pair):
         shutil.copy(pair.certificate, certificate)
