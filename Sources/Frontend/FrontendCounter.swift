@@ -25,7 +25,7 @@ enum FrontendCounter {
 
   /// Every status that this program answers with; the last row is for one that is forgotten here.
   static let statuses = [
-    200, 307, 400, 404, 405, 408, 413, 414, 417, 431, 500, 501, 503, 505, 508, otherStatus,
+    200, 307, 400, 403, 404, 405, 408, 413, 414, 417, 431, 500, 501, 503, 505, 508, otherStatus,
   ]
   private static let otherStatus = 0
 

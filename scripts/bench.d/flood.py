@@ -122,9 +122,8 @@ class Client:
         return took
 
 
-def ask(port: int, authority: pathlib.Path, seconds: float, results):
+def ask(port: int, tls: ssl.SSLContext, seconds: float, results):
     """All clients from one thread, which never waits for one of them."""
-    tls = ssl.create_default_context(cafile=authority)
     latencies, failures = [], 0
     selector = selectors.DefaultSelector()
     clients = []
@@ -193,7 +192,8 @@ def mebibytes(run: Redirector) -> float:
 
 
 def measure(run: Redirector, certificates: Certificates, kind: str, seconds: float):
-    clients = lambda: Child(ask, run.port, certificates.ca, seconds)
+    tls = ssl.create_default_context(cafile=certificates.ca)
+    clients = lambda: Child(ask, run.port, tls, seconds)
     show("calm", clients().result(seconds + SPARE))
     before = mebibytes(run)
     flooding = Child(flood, run.port, kind, seconds)
