@@ -118,6 +118,8 @@ package struct CredentialWatch {
   package mutating func reload() -> TLSReloadResult {
     attempted = CredentialFingerprint(of: configuration.paths)
     pending = nil
+    // However fast reloads follow each other, at most two lists are here beside the one that is read.
+    releaseRetired()
     var result = TLSReloadResult()
     do throws(TLSError) {
       var next = try CredentialFiles(configuration, keeping: files, &result.errors)
