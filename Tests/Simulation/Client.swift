@@ -160,7 +160,8 @@ final class Client {
       }
     }
     if wire.taken > before {
-      hearing.noteSent(upTo: wire.taken, generation: world.generation)
+      hearing.noteSent(
+        upTo: wire.taken, generation: world.generation, tooLate: connection?.isEnding ?? false)
       world.noteTraffic(self, bytes: wire.taken - before)
     }
   }

@@ -49,9 +49,11 @@ struct Hearing {
     }
   }
 
-  mutating func noteSent(upTo wireEnd: Int, generation: Int) {
+  /// - Parameter tooLate: the server has decided already to end the connection.
+  mutating func noteSent(upTo wireEnd: Int, generation: Int, tooLate: Bool) {
     while sent < sealed, let end = expectations[sent].wireEnd, end <= wireEnd {
       expectations[sent].generation = generation
+      expectations[sent].cameTooLate = tooLate
       sent += 1
     }
   }
@@ -107,7 +109,8 @@ struct Hearing {
     if answer.status == 408 {
       guard answer.asksClose else { throw wrong("a late head must close") }
       let mayBeLate = world.turns <= busyUntil || isDeaf || isLong(expected, world)
-      guard expected?.generation == nil || mayBeLate else {
+      let came = expected.map { $0.generation != nil && !$0.cameTooLate } ?? false
+      guard !came || mayBeLate else {
         throw wrong("408, and the head was there")
       }
       return

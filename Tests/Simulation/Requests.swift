@@ -41,6 +41,8 @@ struct Expectation {
   var wireEnd: Int?
   /// The last publication when its last byte was sent; nil until it was.
   var generation: Int?
+  /// And the server had decided to end the connection by then.
+  var cameTooLate = false
 }
 
 /// Writes requests, each with a target of its own.

@@ -229,6 +229,14 @@ struct ServerSide {
     if case .lingering = connection?.phase { true } else { false }
   }
 
+  /// Its last answer is decided.
+  var isEnding: Bool {
+    switch connection?.phase {
+    case .lingering, .closed, .writingResponse(then: .linger), .writingResponse(then: .close): true
+    default: false
+    }
+  }
+
   /// Its socket; nil where it is closed.
   var descriptor: Int32? { isLiving ? connection?.transport.number : nil }
   /// What it has read from its socket; nil where that is closed.
