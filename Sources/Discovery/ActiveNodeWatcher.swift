@@ -12,6 +12,7 @@ package final class ActiveNodeWatcher: @unchecked Sendable {
   private let cell: ActiveNodeCell
   private let log: Log
   private let time: TimeSource
+  private let findHosts: @Sendable () -> LocalHosts
   private let loop: TransferLoop
   private let metrics = DiscoveryMetrics()
   private var hasWarnedOfHosts = false
@@ -20,15 +21,18 @@ package final class ActiveNodeWatcher: @unchecked Sendable {
   private let thread = Mutex<WorkerThread?>(nil)
 
   /// Calls curl_global_init(3): before any other thread that might.
+  ///
+  /// - Parameter findHosts: what this machine is called; asked at the start, each minute, and by `reload`.
   package init(
     _ configuration: DiscoveryConfiguration, cell: ActiveNodeCell, log: Log,
-    time: TimeSource = .system
+    time: TimeSource = .system, findHosts: @escaping @Sendable () -> LocalHosts = LocalHosts.current
   ) {
     CurlLibrary.prepare()
     self.configuration = configuration
     self.cell = cell
     self.log = log
     self.time = time
+    self.findHosts = findHosts
     loop = TransferLoop()
   }
 
@@ -86,7 +90,7 @@ package final class ActiveNodeWatcher: @unchecked Sendable {
   /// Learns what this machine is called now; true where that has changed. Where the kernel does not say, what was known
   /// stays, and the guard against redirects to ourselves knows names alone, if it never did: that is worth a line.
   private func lookAround(_ watch: NodeWatch) -> Bool {
-    let hosts = LocalHosts.current()
+    let hosts = findHosts()
     let names = watch.localHosts
     if let failure = hosts.failure {
       if !hasWarnedOfHosts {

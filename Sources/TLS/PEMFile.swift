@@ -92,7 +92,9 @@ struct PEMFile {
     let key: PrivateKey? = unsafe withReader { reader in
       // `refuse` writes to the flag only while the call runs; the key is new and ours.
       let key = unsafe withUnsafeMutablePointer(to: &isEncrypted) { flag in
-        unsafe PEM_read_bio_PrivateKey(reader, nil, refuse, flag)
+        unsafe WipedMemory.whileReading {
+          unsafe PEM_read_bio_PrivateKey(reader, nil, refuse, flag)
+        }
       }
       error = OpenSSLError.takeLast()
       return unsafe key.map { unsafe PrivateKey(owning: $0) }

@@ -40,4 +40,7 @@ package func startOpenSSL() {
   precondition(isOpenSSLStarted, "OpenSSL could not be started")
 }
 
-private let isOpenSSLStarted = OPENSSL_init_ssl(UInt64(OPENSSL_INIT_NO_ATEXIT), nil) == 1
+private let isOpenSSLStarted: Bool = {
+  WipedMemory.install()
+  return OPENSSL_init_ssl(UInt64(OPENSSL_INIT_NO_ATEXIT), nil) == 1
+}()

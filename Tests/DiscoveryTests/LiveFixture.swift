@@ -8,13 +8,17 @@ final class LiveFixture {
   let watcher: ActiveNodeWatcher
   private var changes: AsyncStream<String?>.Iterator
 
-  init(_ configuration: DiscoveryConfiguration, time: TimeSource = .system) {
+  init(
+    _ configuration: DiscoveryConfiguration, time: TimeSource = .system,
+    findHosts: @escaping @Sendable () -> LocalHosts = LocalHosts.current
+  ) {
     let cell = ActiveNodeCell(status: DiscoveryStatus(source: .consul), time: time)
     let (stream, continuation) = AsyncStream.makeStream(of: String?.self)
     cell.observe { continuation.yield(cell.load().node?.target.authority) }
     self.cell = cell
     changes = stream.makeAsyncIterator()
-    watcher = ActiveNodeWatcher(configuration, cell: cell, log: logged.log, time: time)
+    watcher = ActiveNodeWatcher(
+      configuration, cell: cell, log: logged.log, time: time, findHosts: findHosts)
   }
 
   static func consul(

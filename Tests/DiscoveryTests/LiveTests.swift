@@ -1,5 +1,7 @@
 @testable import Discovery
 import Redirect
+import Synchronization
+import Sys
 import Testing
 
 @Suite("The watcher against a server", .timeLimit(.minutes(1)))
@@ -101,6 +103,40 @@ struct LiveTests {
     await server.reached(requests: 2)
     fixture.watcher.reload()
     #expect(await fixture.nextChange() == "vault-b:8200")
+    fixture.watcher.stop()
+  }
+
+  /// What this machine is called, and how often somebody asked.
+  private final class Hosts: Sendable {
+    let names = Mutex<Set<String>>([])
+    let asked = Atomic(0)
+
+    var found: LocalHosts {
+      asked.add(1, ordering: .relaxed)
+      return LocalHosts(names: names.withLock { $0 }, failure: nil)
+    }
+  }
+
+  @Test("What this machine is called is looked at again each minute")
+  func hosts() async throws {
+    let server = try StandIn([], last: Self.first)
+    let source = try ConsulSource(
+      access: try ConsulAccess(address: server.authority, environment: Environment([:])),
+      rules: SelectionRules(), pollInterval: .milliseconds(1))
+    let listener = try #require(SocketAddress(numeric: "0.0.0.0", port: 8200))
+    let (clock, hosts) = (ManualClock(), Hosts())
+    let fixture = LiveFixture(
+      DiscoveryConfiguration(
+        source: .consul(source), targets: TargetGuard(listeners: [listener]), version: "1.2.3"),
+      time: clock.source, findHosts: { hosts.found })
+    try fixture.watcher.start()
+    #expect(await fixture.nextChange() == "vault-a:8200")
+    await server.reached(requests: 2)
+    #expect(hosts.asked.load(ordering: .relaxed) == 1)
+    hosts.names.withLock { $0 = ["vault-a"] }
+    clock.advance(by: .seconds(60))
+    #expect(await fixture.nextChange() == nil)
+    #expect(hosts.asked.load(ordering: .relaxed) == 2)
     fixture.watcher.stop()
   }
 

@@ -12,9 +12,12 @@ final class WorkerFixture {
   let writer: LogWriter
   private let listener: ListeningSocket
 
-  /// - Parameter faults: do not trap where the test is about what happens elsewhere.
+  /// - Parameters:
+  ///   - faults: do not trap where the test is about what happens elsewhere.
+  ///   - clock: tells the worker the time.
   init(
-    faults: Faults = Faults(), change: (inout FrontendLimits) -> Void = { _ in },
+    faults: Faults = Faults(), clock: WorkerClock = .system,
+    change: (inout FrontendLimits) -> Void = { _ in },
     makeResponder: @escaping @Sendable () -> any Responder
   ) throws {
     writer = try LogWriter(descriptor: STDERR_FILENO, style: .plain)
@@ -32,7 +35,8 @@ final class WorkerFixture {
     let control = try WorkerControl()
     worker = try Worker(
       configuration, state: FrontendState(workers: 1),
-      admission: Admission(limits, wakeups: [control.wakeup]), control: control, faults: faults)
+      admission: Admission(limits, wakeups: [control.wakeup]), control: control, clock: clock,
+      faults: faults)
     try worker.start()
   }
 

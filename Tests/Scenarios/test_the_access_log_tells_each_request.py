@@ -2,8 +2,12 @@
 
 import shlex
 
+import pytest
+
+from harness.authority import Authority
 from harness.http import Connection
 from harness.proxy import tlv, v2
+from harness.tls import client_context
 
 SECRET = "hvs.SECRET"
 
@@ -37,6 +41,29 @@ def test_over_tls(serving, dial):
     assert first["conn"] == second["conn"]
     assert "lb" not in first
     assert SECRET not in run.log.read_text()
+
+
+@pytest.mark.parametrize("piece", ["x", '"', "\\", '\\"'])
+def test_a_long_path_costs_no_field_and_closes_its_quotes(serving, certificates, tmp_path, piece):
+    """5,000 bytes and more of what a client chooses: what we know of it is in the line all the same."""
+    authority = Authority(tmp_path / "clients", "Clients")
+    shown = authority.issue("alice")
+    run = serving("--access-log", "on", "--client-ca", authority.certificate)
+    context = client_context(certificates.ca, shown.certificate, shown.key)
+    path = "/v1/" + 5000 * piece
+    with Connection(run.port, tls=context, seconds=30) as connection:
+        ask(connection, path)
+        ask(connection, "/v1/after")
+    assert run.stop() == 0
+    # Where a quote stayed open, a line could not be taken apart.
+    long, after = entries(run)
+    known = ["client", "conn", "status", "tls", "location_host", "method", "client_cert"]
+    assert {name: long[name] for name in known} == {name: after[name] for name in known}
+    assert (long["status"], long["location_host"]) == ("307", "127.0.0.1")
+    assert "CN=alice" in long["client_cert"]
+    written = long["path"]
+    assert written.endswith("...") and path.startswith(written.removesuffix("..."))
+    assert after["path"] == "/v1/after"
 
 
 def test_behind_a_load_balancer_without_tls(serving):
