@@ -56,7 +56,7 @@ TABLE = [
     (78, "-c {chain} -k {empty}", "--key-path", "empty", "is empty"),
     (78, "-c {half} -k {key}", "--cert-path", "half", "is damaged"),
     (78, "-c {chain} -k {half_key}", "--key-path", "half_key", "is damaged"),
-    (78, "-c {large} -k {key}", "--cert-path", "large", "is larger than any PEM file"),
+    (78, "-c {large} -k {key}", "--cert-path", "large", "is larger than any file of its kind: more than 1048576 bytes"),
     (78, "-c {reversed} -k {key}", "--cert-path", "reversed", "must come first"),
     (78, "-c {chain} -k {second_key}", "--key-path", "second_key", "is not the key of the first"),
     (78, "-c {weak} -k {weak_key}", "--cert-path", "weak", "is too weak"),
