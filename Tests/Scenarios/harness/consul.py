@@ -26,6 +26,8 @@ import time
 import urllib.parse
 from http.server import BaseHTTPRequestHandler
 
+from .ports import Port
+
 
 @dataclasses.dataclass(frozen=True)
 class Request:
@@ -74,30 +76,22 @@ class Answer:
 
 
 def entry(
-    node: str,
-    address: str = "127.0.0.1",
-    port: int = 8200,
+    node: str, address: str = "127.0.0.1", port: int = 8200,
     tags: tuple[str, ...] | None = ("active", "initialized"),
-    checks: tuple[tuple[str, str], ...] = (("serfHealth", "passing"),),
-    modify_index: int = 10,
+    checks: tuple[tuple[str, str], ...] = (("serfHealth", "passing"),), modify_index: int = 10,
 ) -> dict:
     """An instance of the service; `checks` are (CheckID, Status) pairs, those of the node are named serf… or _node…"""
+    service = f"vault:{address}:{port}"
     return {
         "Node": {"Node": node, "Address": address, "Datacenter": "dc1", "Meta": None},
         "Service": {
-            "ID": f"vault:{address}:{port}",
-            "Service": "vault",
-            "Tags": None if tags is None else list(tags),
-            "Address": address,
-            "Port": port,
-            "ModifyIndex": modify_index,
+            "ID": service, "Service": "vault", "Tags": None if tags is None else list(tags),
+            "Address": address, "Port": port, "ModifyIndex": modify_index,
         },
         "Checks": [
             {
-                "CheckID": name,
-                "Status": status,
-                "ServiceID": "" if name.startswith(("serf", "_node")) else f"vault:{address}:{port}",
-                "Output": "",
+                "CheckID": name, "Status": status, "Output": "",
+                "ServiceID": "" if name.startswith(("serf", "_node")) else service,
             }
             for name, status in checks
         ],
@@ -105,7 +99,7 @@ def entry(
 
 
 class StandInConsul:
-    """Listens on 127.0.0.1 on a port of the system's choice from `start` (or `with`) until `stop`."""
+    """Listens on 127.0.0.1 from `start` (or `with`) until `stop`, on a port that is its own until the end of `with`."""
 
     def __init__(self, service: str = "vault"):
         self.service = service
@@ -119,7 +113,9 @@ class StandInConsul:
         self._connections: dict[int, socket.socket] = {}
         self._count = 0
         self._listener: socket.socket | None = None
-        self.port = 0
+        # Kept while it refuses, too: who asks for the port again must find it free.
+        self._place = Port()
+        self.port = self._place.number
 
     # Life
 
@@ -129,14 +125,14 @@ class StandInConsul:
 
     def __exit__(self, *_):
         self.stop()
+        self._place.close()
 
     def start(self):
-        """Binds, on the same port as before where there was one, and accepts."""
+        """Listens, and accepts."""
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", self.port))
         listener.listen(64)
-        self.port = listener.getsockname()[1]
         with self._changed:
             self._listener, self._stopping = listener, False
         threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
