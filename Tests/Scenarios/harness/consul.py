@@ -107,7 +107,8 @@ class StandInConsul:
         self._changed = threading.Condition()
         self._answer = Answer(200, self._fields(1), b"[]")
         self._index = 1
-        self._epoch = 0
+        # Counts what was to be answered; what was answered last, and what whoever asks has had the answer to.
+        self._epoch = self._answered = self._heard = 0
         self._fault = None
         self._stopping = False
         self._connections: dict[int, socket.socket] = {}
@@ -238,12 +239,19 @@ class StandInConsul:
         compressed = Answer(200, fields, gzip.compress(last.body))
         self._set_fault(lambda handler: handler.send(compressed))
 
-    def wait_for_requests(self, count: int, timeout: float = 10.0) -> list[Request]:
+    def wait_for_requests(self, count: int, timeout: float = 60.0) -> list[Request]:
         """Waits until `count` requests have been seen in all."""
         with self._changed:
             if not self._changed.wait_for(lambda: len(self.requests) >= count, timeout):
                 raise TimeoutError(f"{len(self.requests)} requests of {count}")
             return list(self.requests)
+
+    def wait_until_heard(self, timeout: float = 60.0):
+        """Waits for the question after an answer that is as things stand now: then the answer was acted on."""
+        with self._changed:
+            epoch = self._epoch
+            if not self._changed.wait_for(lambda: self._heard >= epoch, timeout):
+                raise TimeoutError("nobody asks on")
 
     # Inside
 
@@ -299,6 +307,7 @@ class StandInConsul:
     def _respond(self, handler: "_Handler", request: Request):
         with self._changed:
             self.requests.append(request)
+            self._heard = self._answered
             self._changed.notify_all()
             asked = request.query.get("index", "")
             if self._fault is None and asked.isdigit() and int(asked) >= max(1, self._index):
@@ -308,6 +317,7 @@ class StandInConsul:
             fault, answer = self._fault, self._answer
             if self._stopping:
                 return
+            self._answered = self._epoch
         if fault is not None:
             fault(handler)
         elif request.path != f"/v1/health/service/{self.service}":
