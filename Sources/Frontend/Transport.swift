@@ -44,7 +44,9 @@ final class Transport {
 
   /// Looks whether there is something to read: for whoever is about to end a connection because there is not.
   func lookAgain() -> Bool {
-    if !isReadable { isReadable = socket.isReadable }
+    if isReadable { return true }
+    isReadable = socket.isReadable
+    if isReadable { wire?.becomeReadable() }
     return isReadable
   }
 

@@ -55,6 +55,11 @@ package final class TLSWire {
     isDrained = false
   }
 
+  /// Somebody has looked, and there is more on the socket than the last read took.
+  package func becomeReadable() {
+    isDrained = false
+  }
+
   /// Counts a message without data; false where it is one too many.
   func countIdleMessage() -> Bool {
     idleMessages += 1

@@ -4,7 +4,7 @@ import Synchronization
 import Sys
 import Testing
 
-@Suite("The watcher against a server", .timeLimit(.minutes(1)))
+@Suite("The watcher against a server", .timeLimit(.minutes(5)))
 struct LiveTests {
   private static let first = StandIn.Reply.consul(entry("vault-a"), index: 7)
 

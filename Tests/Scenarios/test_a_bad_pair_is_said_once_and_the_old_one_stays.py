@@ -1,5 +1,7 @@
 """Files that do not fit are told of once, and tried again when they change; watched or asked for by SIGHUP."""
 
+import os
+import pathlib
 import shutil
 import signal
 
@@ -21,9 +23,16 @@ def context(authority):
     return client_context(authority.certificate)
 
 
+def replace(path: pathlib.Path, new: pathlib.Path):
+    """By a rename: whenever it is looked at, a whole file is there."""
+    beside = path.with_suffix(".new")
+    shutil.copy(new, beside)
+    os.replace(beside, path)
+
+
 def install(pair: Pair, certificate, key):
-    shutil.copy(pair.certificate, certificate)
-    shutil.copy(pair.key, key)
+    replace(certificate, pair.certificate)
+    replace(key, pair.key)
 
 
 @pytest.fixture
@@ -39,23 +48,30 @@ def failures(run):
     return [line for line in run.lines if "certificates not reloaded" in line]
 
 
+def wait_for_failures(run, count: int) -> list[str]:
+    """The lines, which come after the count at /metrics."""
+    return wait_until(f"{count} lines", lambda: len(failures(run)) >= count and failures(run))
+
+
 def test_it_is_told_of_once_and_tried_again_when_it_changes(serving, authority, context, files):
     certificate, key = files
     run = serving("-c", certificate, "-k", key, tls=False)
     old = leaf(run, context)
     new = authority.issue(kind=RSA)
-    shutil.copy(new.certificate, certificate)
+    replace(certificate, new.certificate)
     wait_for_count(run, "tls_reloads_total", 1, result="failure")
-    [line] = failures(run)
+    [line] = wait_for_failures(run, 1)
     assert f"{key}: is not the key of the first certificate in {certificate}" in line
     assert "level=error" in line
     # Whatever else happens in the directory has it look, and say nothing.
     for number in range(20):
         (certificate.parent / f"{number}.other").write_text("other")
     assert leaf(run, context) == old
-    shutil.copy(new.key, key)
+    replace(key, new.key)
     wait_for_count(run, "tls_reloads_total", 1, result="success")
     assert leaf(run, context) == leaf_of(new.certificate)
+    # Every line of before that one is there with it.
+    run.wait_for_line('msg="certificate reloaded"')
     assert len(failures(run)) == 1
     assert scrape(run)("tls_reloads_total", result="failure") == 1
 
@@ -68,7 +84,9 @@ def test_sighup_says_it_each_time(serving, context, files):
     for count in (1, 2):
         run.signal(signal.SIGHUP)
         wait_for_count(run, "tls_reloads_total", count, result="failure")
-    assert all(f"{key}: cannot be read: No such file" in line for line in failures(run))
+    told = wait_for_failures(run, 2)
+    assert len(told) == 2
+    assert all(f"{key}: cannot be read: No such file" in line for line in told)
     assert leaf(run, context) == old
 
 
@@ -104,6 +122,6 @@ def test_a_reload_tells_old_and_new(serving, authority, context, files):
     run = serving("-c", certificate, "-k", key, tls=False)
     old, new = Pair(certificate, key).serial, authority.issue()
     install(new, certificate, key)
-    line = run.wait_for_line('msg="certificate reloaded"', seconds=60)
+    line = run.wait_for_line('msg="certificate reloaded"')
     assert f"serial={new.serial}" in line and f"old_serial={old}" in line
     assert "expires=" in line and "old_expires=" in line and "CN=localhost" in line

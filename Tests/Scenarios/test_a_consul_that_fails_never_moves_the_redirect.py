@@ -87,7 +87,10 @@ def test_a_hang_delays_no_client(watch, consul):
     consul.set([entry("vault-a")], X_Consul_Index=None)
     watching = watch("-p", "0.1")
     watching.follow("vault-a")
-    watching.hear(consul.hang)
+    # Not until it is heard of: that takes those ten seconds.
+    seen = len(consul.requests)
+    consul.hang()
+    consul.wait_for_requests(seen + 1)
     assert watching.node() == "vault-a"
     consul.set([entry("vault-b")])
     watching.follow("vault-b")

@@ -26,7 +26,7 @@ class Client(threading.Thread):
         connection = None
         while True:
             try:
-                connection = connection or Connection(self.run_.port, tls=self.tls, seconds=30)
+                connection = connection or Connection(self.run_.port, tls=self.tls)
             except OSError:
                 # Nobody listens any more, or the kernel reset what nobody had accepted.
                 if not self.stopping.is_set():

@@ -28,7 +28,9 @@ class Deaf:
         self.pipe = os.fdopen(reading, "rb", buffering=0)
         text = b""
         while b"active vault node changed" not in text:
-            text += self.pipe.read(4096)
+            piece = self.pipe.read(4096)
+            assert piece, text.decode()
+            text += piece
         ports = [int(match[2]) for match in map(LISTENING.search, text.decode().splitlines()) if match]
         self.port, self.admin_port = ports
 
@@ -96,6 +98,8 @@ def test_lines_go_on_once_it_is_read(deaf):
     while b"path=/v1/after-the-silence" not in text[-16384:]:
         # There is always a line to read: a new one for each piece.
         ask()
-        text += run.pipe.read(4096)
+        piece = run.pipe.read(4096)
+        assert piece, "it has ended"
+        text += piece
     lines = text.splitlines()
     assert all(line.startswith(b"ts=") for line in lines[1:-1])

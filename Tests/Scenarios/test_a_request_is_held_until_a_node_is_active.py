@@ -96,7 +96,7 @@ def test_over_the_number_it_is_a_503_at_once(holding, dial, standby, workers):
     with contextlib.ExitStack() as stack:
         held = hold(stack, dial, run, 3)
         for _ in range(5):
-            with dial(run, seconds=30) as connection:
+            with dial(run) as connection:
                 response = connection.request("GET", "/v1/x")
                 assert (response.status, response["Retry-After"]) == (503, "1")
         standby.status = 200
@@ -137,10 +137,10 @@ def test_it_ends_while_others_wait_for_a_connection(redirector, dial, certificat
     run = redirector(
         "--bind", "127.0.0.1", "--vault-addr", standby.origin, "--vault-cacert", certificates.ca,
         "--hold", "3", "--max-connections", "1")
-    with dial(run, seconds=30) as held:
+    with dial(run) as held:
         held.send(REQUEST)
         wait_until("a probe", lambda: standby.requests)
-        with dial(run, seconds=30) as waiting:
+        with dial(run) as waiting:
             waiting.send(REQUEST)
             assert held.response().status == 503
 
@@ -149,7 +149,7 @@ def test_a_stop_does_not_wait_for_the_hold(holding, dial):
     run = holding("--shutdown-timeout", "1")
     with contextlib.ExitStack() as stack:
         [connection] = hold(stack, dial, run, 1)
-        assert run.stop(seconds=30) == 0
+        assert run.stop() == 0
         try:
             assert connection.response().status == 503
         except (ConnectionEnded, OSError):

@@ -31,7 +31,7 @@ def run(redirector, certificates, standby, transport):
 
 
 def test_it_arrives_while_the_next_one_is_held(run, dial, standby):
-    with dial(run, seconds=10) as connection:
+    with dial(run) as connection:
         connection.send(HEALTH + get("/v1/x"))
         wait_for_count(run, "http_requests_held", 1)
         assert connection.response().status == 503
@@ -41,7 +41,7 @@ def test_it_arrives_while_the_next_one_is_held(run, dial, standby):
 
 
 def test_several_arrive(run, dial, standby):
-    with dial(run, seconds=10) as connection:
+    with dial(run) as connection:
         connection.send(5 * HEALTH + get("/v1/x") + HEALTH + get("/v1/y"))
         wait_for_count(run, "http_requests_held", 1)
         assert [connection.response().status for _ in range(5)] == [503] * 5
@@ -54,11 +54,11 @@ def test_several_arrive(run, dial, standby):
 
 def test_the_next_client_receives_its_own_answers_alone(run, dial, standby):
     # No connection ends meanwhile: what one leaves behind, its end might clear away.
-    with Scraper(run) as ask, dial(run, seconds=10) as first:
+    with Scraper(run) as ask, dial(run) as first:
         first.send(HEALTH + get("/v1/first"))
         wait_for_count(ask, "http_requests_held", 1)
 
-        with dial(run, seconds=10) as next_one:
+        with dial(run) as next_one:
             # When a scrape is answered, the worker has done all that it does about a handshake counted before.
             if run.listeners[0].transport == "tls":
                 wait_for_count(ask, "tls_handshakes_total", 2)
@@ -80,11 +80,11 @@ def test_the_next_client_receives_its_own_answers_alone(run, dial, standby):
 
 
 def test_a_request_of_the_next_client_is_answered_with_its_own(run, dial, standby):
-    with Scraper(run) as ask, dial(run, seconds=10) as first:
+    with Scraper(run) as ask, dial(run) as first:
         first.send(HEALTH + get("/v1/first"))
         wait_for_count(ask, "http_requests_held", 1)
         standby.status = 200
-        with dial(run, seconds=10) as next_one:
+        with dial(run) as next_one:
             for number in range(20):
                 path = f"/v1/next/{number}"
                 response = next_one.request("PUT", path, body=b"secret")

@@ -21,6 +21,7 @@ from harness.redirector import Redirector
 
 ROUNDS = 10 if os.environ.get("REDIRECTOR_SLOW_TESTS") == "1" else 2
 KINDS = ("step-down", "kill -9", "seal")
+HOLD = 120  # seconds, as long as the test waits for a successor
 
 LINE = re.compile(r"ts=(\S+) level=\w+ msg=(?:\"([^\"]*)\"|(\S+))(.*)")
 PAIR = re.compile(r"(\w+)=(\S+)")
@@ -75,7 +76,7 @@ def run(redirector, cluster: Cluster, certificates) -> Redirector:
     cluster.mount_kv()
     addresses = [word for node in cluster.nodes for word in ("--vault-addr", node.api)]
     run = redirector(
-        "--bind", "127.0.0.1", "--admin", "127.0.0.1:0", "--hold", "30",
+        "--bind", "127.0.0.1", "--admin", "127.0.0.1:0", "--hold", HOLD,
         "-c", certificates.chain, "-k", certificates.key,
         *addresses, "--vault-cacert", certificates.ca, listeners=2)
     run.wait_for_line("active vault node changed")

@@ -79,7 +79,7 @@ def environment(certificates, tmp_path):
 def run(binary, environment, *arguments):
     return subprocess.run(
         [binary, *arguments], env=environment, stdin=subprocess.DEVNULL, capture_output=True,
-        text=True, timeout=30)
+        text=True, timeout=60)
 
 
 def test_the_tables_here_have_every_flag_of_the_help(binary):

@@ -19,7 +19,7 @@ def test_left_open(serving, dial, certificates, part):
         client.do_handshake()
     hello = outgoing.read()[:part]
 
-    run = serving("--handshake-timeout", "1.5")
+    run = serving("--handshake-timeout", "4")
     half = [Connection(run.port, seconds=60) for _ in range(COUNT)]
     for connection in half:
         if hello:

@@ -1,10 +1,11 @@
 """Every address of both families by default; --bind for others, as many as there are."""
 
-import socket
+import contextlib
 
 import pytest
 
 from harness.http import Connection
+from harness.ports import Port
 
 CONSUL = "127.0.0.1:1"
 
@@ -31,14 +32,14 @@ def test_one_address_takes_no_other(redirector, address):
 
 
 def test_several_addresses_on_one_port(redirector):
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
     addresses = ["127.0.0.1", "127.0.0.2", "::1"]
-    run = redirector(
-        *[word for address in addresses for word in ("--bind", address)], "-P", port, CONSUL,
-        listeners=3)
-    assert [(one.address, one.port) for one in run.listeners] == [(a, port) for a in addresses]
-    assert [status(port, address) for address in addresses] == [503, 503, 503]
+    with contextlib.closing(Port(*addresses)) as kept:
+        port = kept.number
+        run = redirector(
+            *[word for address in addresses for word in ("--bind", address)], "-P", port, CONSUL,
+            listeners=3)
+        assert [(one.address, one.port) for one in run.listeners] == [(a, port) for a in addresses]
+        assert [status(port, address) for address in addresses] == [503, 503, 503]
 
 
 def test_ipv6_any_alone_takes_no_ipv4(redirector):

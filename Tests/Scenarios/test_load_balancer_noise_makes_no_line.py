@@ -18,9 +18,11 @@ def close_with_reset(connection):
 
 
 def noise(run):
-    """Lines above debug since the node was known."""
-    known = next(index for index, line in enumerate(run.lines) if "active vault node" in line)
-    return [line for line in run.lines[known + 1:] if "level=debug" not in line]
+    """Lines above debug from when the node was known to the end, which comes now."""
+    assert run.stop() == 0
+    index = lambda words: next(at for at, line in enumerate(run.lines) if words in line)
+    lines = run.lines[index("active vault node") + 1:index('msg="stopping:')]
+    return [line for line in lines if "level=debug" not in line]
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import threading
 import pytest
 
 from harness.metrics import scrape
-from harness.openbao import free_ports
 from harness.polling import wait_until
+from harness.ports import Port
 
 
 @contextlib.contextmanager
@@ -49,8 +49,8 @@ NAMES = ["hung", "refusing", "resetting", "active"]
 
 @pytest.mark.parametrize("order", [NAMES[first:] + NAMES[:first] for first in range(len(NAMES))], ids="-".join)
 def test_in_any_order(redirector, dial, certificates, vault, order):
-    with listener(hang) as hung, listener(reset) as resetting:
-        refusing = f"https://127.0.0.1:{free_ports(1)[0]}"
+    with listener(hang) as hung, listener(reset) as resetting, contextlib.closing(Port()) as port:
+        refusing = f"https://127.0.0.1:{port.number}"
         nodes = {"hung": hung, "refusing": refusing, "resetting": resetting, "active": vault.origin}
         words = [word for name in order for word in ("--vault-addr", nodes[name])]
         run = redirector(

@@ -16,7 +16,7 @@ LIMIT = 4
 
 
 def health(run) -> tuple[int, dict]:
-    with Connection(run.admin_port, seconds=30) as connection:
+    with Connection(run.admin_port) as connection:
         response = connection.request("GET", HEALTH, Connection="close")
     return response.status, json.loads(response.body)
 

@@ -15,7 +15,7 @@ def backlogs(run) -> list[int]:
     for listener in run.listeners:
         text = subprocess.run(
             ["ss", "-Hltn", f"sport = :{listener.port}"], stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, check=True, timeout=30).stdout
+            capture_output=True, text=True, check=True, timeout=60).stdout
         found += [int(line.split()[2]) for line in text.splitlines()]
     return found
 

@@ -81,5 +81,6 @@ def test_a_request_that_came_back_is_a_loop(watch, consul, dial):
         assert status("Vault.Example.com:443") == 508
         assert status("vault.example.com:8200") == 307
         assert status("other.example.com") == 307
+    assert watching.run.stop() == 0  # Every line is written.
     lines = [line for line in watching.run.lines if "level=error" in line or "loop" in line.lower()]
     assert len(lines) == 1, lines

@@ -7,7 +7,7 @@ import pytest
 
 
 def show(binary, *arguments):
-    done = subprocess.run([binary, *arguments], capture_output=True, text=True, timeout=30, env={})
+    done = subprocess.run([binary, *arguments], capture_output=True, text=True, timeout=60, env={})
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return done.stdout

@@ -138,7 +138,7 @@ def check(line, flag):
 def test_wrong_use(binary, words, taken, code, arguments, flag):
     named = [word.format(**words, taken=taken) for word in arguments]
     done = subprocess.run(
-        [binary, *named], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30,
+        [binary, *named], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
         env={"VAULT_REDIRECTOR_PORT": "0"})
     assert done.returncode == code, done.stderr
     assert done.stdout == ""
@@ -152,7 +152,7 @@ def test_an_encrypted_key_is_refused_on_a_terminal_without_a_prompt(binary, word
         os.execv(binary, [
             binary, "-S", "-c", str(certificates.chain), "-k", str(words["encrypted"]), CONSUL])
     output = b""
-    while select.select([terminal], [], [], 30)[0]:
+    while select.select([terminal], [], [], 60)[0]:
         try:
             output += os.read(terminal, 65536)
         except OSError:  # EIO: nobody has the other side open any more.
@@ -168,6 +168,6 @@ def test_an_encrypted_key_is_refused_on_a_terminal_without_a_prompt(binary, word
 def test_a_secret_in_the_environment_is_never_shown(binary):
     done = subprocess.run(
         [binary, "-vv", "127.0.0.1:8500", "--bind", "192.0.2.1"], stdin=subprocess.DEVNULL,
-        capture_output=True, text=True, timeout=30, env={"CONSUL_HTTP_TOKEN": SECRET})
+        capture_output=True, text=True, timeout=60, env={"CONSUL_HTTP_TOKEN": SECRET})
     assert done.returncode == 71
     assert SECRET not in done.stdout + done.stderr

@@ -79,11 +79,11 @@ import Testing
     var entry = pollfd(fd: watch.number, events: Int16(POLLIN), revents: 0)
     #expect(unsafe poll(&entry, 1, 0) == 0)
     scratch.link("new", to: "two")
-    #expect(unsafe poll(&entry, 1, 20_000) == 1)
+    #expect(unsafe poll(&entry, 1, 120_000) == 1)
     watch.clear()
     #expect(unsafe poll(&entry, 1, 0) == 0)
     // Both strings are copied for the call.
     unsafe rename("\(scratch.path)/new", "\(scratch.path)/current")
-    #expect(unsafe poll(&entry, 1, 20_000) == 1)
+    #expect(unsafe poll(&entry, 1, 120_000) == 1)
   }
 }

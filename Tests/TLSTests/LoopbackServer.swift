@@ -193,13 +193,13 @@ final class LoopbackServer {
     }
   }
 
-  /// Waits for an event; 20 seconds without one mean that the other side hangs.
+  /// Waits for an event; two minutes without one mean that the other side hangs, on a busy machine too.
   private func wait(for descriptor: Int32, events: Int16 = Int16(POLLIN)) throws {
     var entry = pollfd(fd: descriptor, events: events, revents: 0)
     while true {
-      let ready = unsafe poll(&entry, 1, 20_000)
+      let ready = unsafe poll(&entry, 1, 120_000)
       if ready > 0 { return }
-      if ready == 0 { throw Subprocess.Failed(description: "nothing happened for 20 s") }
+      if ready == 0 { throw Subprocess.Failed(description: "nothing happened for two minutes") }
       if errno != EINTR { throw Subprocess.Failed(description: "poll: \(errno)") }
     }
   }
@@ -247,7 +247,7 @@ extension LoopbackServer {
       port = \(port)
       context = ssl.create_default_context(cafile="\(root)")
       def connect():
-        return socket.create_connection(("127.0.0.1", port), timeout=20)
+        return socket.create_connection(("127.0.0.1", port), timeout=120)
       def wrap(raw):
         return context.wrap_socket(raw, server_hostname="localhost")
       def plain(tls):

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 
 from harness.certs import Certificates
 from harness.http import Connection
-from harness.openbao import free_ports
 from harness.polling import wait_until
+from harness.ports import Port
 
 HERE = pathlib.Path(__file__).parent
 TARGET = "/v1/secret/data/bench?version=3"
@@ -81,7 +81,8 @@ class Server:
         self.directory = setting.scratch / f"{self.name}-{kind}"
         self.directory.mkdir(exist_ok=True)
         self.processes: list[subprocess.Popen] = []
-        self.plain_port, self.tls_port = free_ports(2)
+        self._ports = Port(), Port()
+        self.plain_port, self.tls_port = (port.number for port in self._ports)
 
     def commands(self) -> list[list[object]]:
         """What to run; the last one listens on the TLS port."""

@@ -26,6 +26,8 @@ import time
 import urllib.parse
 from http.server import BaseHTTPRequestHandler
 
+from .ports import Port
+
 
 @dataclasses.dataclass(frozen=True)
 class Request:
@@ -74,30 +76,22 @@ class Answer:
 
 
 def entry(
-    node: str,
-    address: str = "127.0.0.1",
-    port: int = 8200,
+    node: str, address: str = "127.0.0.1", port: int = 8200,
     tags: tuple[str, ...] | None = ("active", "initialized"),
-    checks: tuple[tuple[str, str], ...] = (("serfHealth", "passing"),),
-    modify_index: int = 10,
+    checks: tuple[tuple[str, str], ...] = (("serfHealth", "passing"),), modify_index: int = 10,
 ) -> dict:
     """An instance of the service; `checks` are (CheckID, Status) pairs, those of the node are named serf… or _node…"""
+    service = f"vault:{address}:{port}"
     return {
         "Node": {"Node": node, "Address": address, "Datacenter": "dc1", "Meta": None},
         "Service": {
-            "ID": f"vault:{address}:{port}",
-            "Service": "vault",
-            "Tags": None if tags is None else list(tags),
-            "Address": address,
-            "Port": port,
-            "ModifyIndex": modify_index,
+            "ID": service, "Service": "vault", "Tags": None if tags is None else list(tags),
+            "Address": address, "Port": port, "ModifyIndex": modify_index,
         },
         "Checks": [
             {
-                "CheckID": name,
-                "Status": status,
-                "ServiceID": "" if name.startswith(("serf", "_node")) else f"vault:{address}:{port}",
-                "Output": "",
+                "CheckID": name, "Status": status, "Output": "",
+                "ServiceID": "" if name.startswith(("serf", "_node")) else service,
             }
             for name, status in checks
         ],
@@ -105,7 +99,7 @@ def entry(
 
 
 class StandInConsul:
-    """Listens on 127.0.0.1 on a port of the system's choice from `start` (or `with`) until `stop`."""
+    """Listens on 127.0.0.1 from `start` (or `with`) until `stop`, on a port that is its own until the end of `with`."""
 
     def __init__(self, service: str = "vault"):
         self.service = service
@@ -113,13 +107,16 @@ class StandInConsul:
         self._changed = threading.Condition()
         self._answer = Answer(200, self._fields(1), b"[]")
         self._index = 1
-        self._epoch = 0
+        # Counts what was to be answered; what was answered last, and what whoever asks has had the answer to.
+        self._epoch = self._answered = self._heard = 0
         self._fault = None
         self._stopping = False
         self._connections: dict[int, socket.socket] = {}
         self._count = 0
         self._listener: socket.socket | None = None
-        self.port = 0
+        # Kept while it refuses, too: who asks for the port again must find it free.
+        self._place = Port()
+        self.port = self._place.number
 
     # Life
 
@@ -129,14 +126,14 @@ class StandInConsul:
 
     def __exit__(self, *_):
         self.stop()
+        self._place.close()
 
     def start(self):
-        """Binds, on the same port as before where there was one, and accepts."""
+        """Listens, and accepts."""
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", self.port))
         listener.listen(64)
-        self.port = listener.getsockname()[1]
         with self._changed:
             self._listener, self._stopping = listener, False
         threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
@@ -242,12 +239,19 @@ class StandInConsul:
         compressed = Answer(200, fields, gzip.compress(last.body))
         self._set_fault(lambda handler: handler.send(compressed))
 
-    def wait_for_requests(self, count: int, timeout: float = 10.0) -> list[Request]:
+    def wait_for_requests(self, count: int, timeout: float = 60.0) -> list[Request]:
         """Waits until `count` requests have been seen in all."""
         with self._changed:
             if not self._changed.wait_for(lambda: len(self.requests) >= count, timeout):
                 raise TimeoutError(f"{len(self.requests)} requests of {count}")
             return list(self.requests)
+
+    def wait_until_heard(self, timeout: float = 60.0):
+        """Waits for the question after an answer that is as things stand now: then the answer was acted on."""
+        with self._changed:
+            epoch = self._epoch
+            if not self._changed.wait_for(lambda: self._heard >= epoch, timeout):
+                raise TimeoutError("nobody asks on")
 
     # Inside
 
@@ -303,6 +307,7 @@ class StandInConsul:
     def _respond(self, handler: "_Handler", request: Request):
         with self._changed:
             self.requests.append(request)
+            self._heard = self._answered
             self._changed.notify_all()
             asked = request.query.get("index", "")
             if self._fault is None and asked.isdigit() and int(asked) >= max(1, self._index):
@@ -312,6 +317,7 @@ class StandInConsul:
             fault, answer = self._fault, self._answer
             if self._stopping:
                 return
+            self._answered = self._epoch
         if fault is not None:
             fault(handler)
         elif request.path != f"/v1/health/service/{self.service}":

@@ -44,7 +44,7 @@ class Connection:
 
     def __init__(
         self, port: int, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None,
-        seconds: float = 10, server_hostname: str = "localhost", source: str = "",
+        seconds: float = 60, server_hostname: str = "localhost", source: str = "",
     ):
         self.leftover = b""
         self.socket = socket.create_connection(

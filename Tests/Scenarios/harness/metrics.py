@@ -85,6 +85,6 @@ def wait_for_count(
         return metrics if last == count else None
 
     try:
-        return wait_until(f"{name}{labels} = {count}", reached, seconds=30, interval=0.05)
+        return wait_until(f"{name}{labels} = {count}", reached, interval=0.05)
     except TimeoutError as error:
         raise AssertionError(f"{error}: it is {last}") from None

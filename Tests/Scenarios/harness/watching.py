@@ -40,10 +40,9 @@ class Watching:
         wait_until(f"the redirect to {node}", lambda: self.node() == node)
 
     def hear(self, change, *arguments, **options):
-        """Changes what Consul says, and waits until it was heard: until the next question is asked."""
-        seen = len(self.consul.requests)
+        """Changes what Consul says, and waits until it was heard: until the question after that is asked."""
         change(*arguments, **options)
-        self.consul.wait_for_requests(seen + 1, timeout=60)
+        self.consul.wait_until_heard()
 
     def health(self) -> tuple[int, dict]:
         response = self.get("/vault-redirector-health")
