@@ -44,9 +44,7 @@ final class Transport {
 
   /// Looks whether there is something to read: for whoever is about to end a connection because there is not.
   func lookAgain() -> Bool {
-    if isReadable { return true }
-    isReadable = socket.isReadable
-    if isReadable { wire?.becomeReadable() }
+    if !isReadable { isReadable = socket.isReadable }
     return isReadable
   }
 

@@ -23,8 +23,6 @@ package final class TLSWire {
   package var bytesLeft = 0
   /// A read was refused since the turn began, for want of budget and not of bytes.
   private(set) var isBudgetSpent = false
-  /// The last read took less than it might have: there is nothing more until the poller says so.
-  private var isDrained = false
   /// Something has come from the peer.
   package private(set) var hasReceived = false
   /// The peer has closed its side.
@@ -52,12 +50,6 @@ package final class TLSWire {
   package func beginTurn(bytes: Int) {
     bytesLeft = bytes
     isBudgetSpent = false
-    isDrained = false
-  }
-
-  /// Somebody has looked, and there is more on the socket than the last read took.
-  package func becomeReadable() {
-    isDrained = false
   }
 
   /// Counts a message without data; false where it is one too many.
@@ -88,7 +80,6 @@ package final class TLSWire {
   @inline(__always)
   @unsafe
   func receive(into pointer: UnsafeMutableRawPointer, room: Int) -> Received {
-    if isDrained { return .later }
     let bytes = min(room, bytesLeft)
     guard bytes > 0 else {
       isBudgetSpent = true
@@ -98,7 +89,6 @@ package final class TLSWire {
       let result = unsafe recv(descriptor, pointer, bytes, 0)
       if result > 0 {
         bytesLeft -= result
-        isDrained = result < bytes
         hasReceived = true
         if !hasSent, isHelloTooLong(result) { return .end }
         return .bytes(result)
