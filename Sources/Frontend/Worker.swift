@@ -131,8 +131,6 @@ final class Worker {
   @inline(__always)
   private func handle(_ event: PollEvent, _ connection: Connection) {
     if event.isBroken {
-      // Its one look is a turn of its own, whatever the last one left of its budget.
-      connection.transport.beginTurn(limits)
       connection.breakOff(on: self)
       return
     }
