@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 int clinux_accept4(int listener, struct sockaddr *address, socklen_t *length) {
@@ -28,6 +29,8 @@ int clinux_unread(int socket) {
   int bytes;
   return ioctl(socket, SIOCINQ, &bytes) == 0 ? bytes : -1;
 }
+
+int clinux_forbid_dumps(void) { return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); }
 
 char **clinux_environment(void) { return environ; }
 
