@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 int clinux_accept4(int listener, struct sockaddr *address, socklen_t *length) {
@@ -31,6 +32,11 @@ int clinux_unread(int socket) {
 }
 
 int clinux_forbid_dumps(void) { return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); }
+
+uint64_t clinux_memory_bytes(void) {
+  struct sysinfo info;
+  return sysinfo(&info) == 0 ? (uint64_t)info.totalram * info.mem_unit : 0;
+}
 
 char **clinux_environment(void) { return environ; }
 
