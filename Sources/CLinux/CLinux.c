@@ -5,6 +5,8 @@
 #include <pthread.h>
 #include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 int clinux_accept4(int listener, struct sockaddr *address, socklen_t *length) {
@@ -27,6 +29,13 @@ int clinux_unsent(int socket) {
 int clinux_unread(int socket) {
   int bytes;
   return ioctl(socket, SIOCINQ, &bytes) == 0 ? bytes : -1;
+}
+
+int clinux_forbid_dumps(void) { return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); }
+
+uint64_t clinux_memory_bytes(void) {
+  struct sysinfo info;
+  return sysinfo(&info) == 0 ? (uint64_t)info.totalram * info.mem_unit : 0;
 }
 
 char **clinux_environment(void) { return environ; }

@@ -24,6 +24,26 @@ package struct DiscoveryConfiguration: Sendable {
     self.version = version
   }
 
+  /// The descriptors that discovery may have open at once, all nodes asked side by side: to be kept from clients, so that nodes
+  /// are found also where those take every place. A catalog that names more nodes than `verifiedNodes` competes with them.
+  package var descriptorsMax: Int {
+    let asked =
+      switch source {
+      case .consul(let source): 1 + (source.verification == nil ? 0 : Self.verifiedNodes)
+      case .vault(let source): source.addresses.count
+      }
+    return Self.ownDescriptors + Self.descriptorsEach * asked
+  }
+
+  /// libcurl's to be woken by, and the files of certificates that a new connection reads.
+  private static let ownDescriptors = 4
+  /// Of one that is asked: a connection to each of two addresses (RFC 8305), or the lookup of its name. A lookup that libcurl
+  /// has given up goes on in its thread until resolver(5)'s time is over, with two descriptors; by the defaults, of libc
+  /// and of ours, there are four of them while a name server says nothing.
+  private static let descriptorsEach = 9
+  /// Nodes of a catalog that are reckoned with: a cluster has five.
+  private static let verifiedNodes = 16
+
   /// How nodes are asked themselves; nil where they are not.
   var probeSettings: ProbeSettings? {
     switch source {

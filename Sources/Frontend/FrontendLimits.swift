@@ -60,5 +60,27 @@ package struct FrontendLimits: Sendable {
   /// What may be unsent of a connection, in bytes: gathered answers, the largest one behind them, and what TLS adds.
   package var unsentBytesMax = 512 << 10
 
+  /// What the kernel may keep of a connection beside that: an answer is small, and a body need not come faster. Left alone it
+  /// would keep megabytes for a client that takes no answers.
+  package var socketBuffers = SocketBuffers(sendBytes: 64 << 10, receiveBytes: 128 << 10)
+
   package init() {}
+}
+
+extension FrontendLimits {
+  /// A TLS session with its buffers of two records, the connection, and what the kernel has of each socket.
+  private static let sessionBytes = 48 << 10
+  /// The largest hello that a client may send (48 KiB), which OpenSSL holds twice while it grows.
+  private static let handshakeBytes = 96 << 10
+  /// What one read may bring beyond the head that is being read.
+  private static let readBytes = 16 << 10
+
+  /// The most memory that one connection of a client can take, in bytes, of this process and of the kernel: a head almost whole,
+  /// answers that nobody takes, and full buffers of the socket. Client certificates come on top, where they are asked for.
+  package var connectionBytesMax: Int {
+    let request = message.headBytesMax + Self.readBytes
+    let answers = gatherBytesMax + message.requestLineBytesMax
+    return Self.sessionBytes + max(Self.handshakeBytes, request + answers)
+      + socketBuffers.sendBytes + socketBuffers.receiveBytes
+  }
 }

@@ -12,9 +12,10 @@ package final class ListeningSocket: Sendable {
   /// - Parameters:
   ///   - address: port 0 lets the kernel choose. `::` takes IPv4 as well where `dualStack` is set.
   ///   - backlog: the longest queue of connections not yet accepted; the kernel caps it at net.core.somaxconn.
+  ///   - buffers: what the kernel may keep of each accepted connection; nil: as much as net.ipv4.tcp_wmem and tcp_rmem let it.
   /// - Throws: what bind(2) or listen(2) say: EADDRINUSE, EACCES, EADDRNOTAVAIL, …
   package init(
-    binding address: SocketAddress, dualStack: Bool, backlog: Int32
+    binding address: SocketAddress, dualStack: Bool, backlog: Int32, buffers: SocketBuffers? = nil
   ) throws(SystemError) {
     let domain = address.family == .ipv4 ? AF_INET : AF_INET6
     let type = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
@@ -30,6 +31,12 @@ package final class ListeningSocket: Sendable {
     // A byte sent as urgent is a byte of the stream like any other.
     try setOption(descriptor.number, SOL_SOCKET, SO_OOBINLINE, 1)
     try setOption(descriptor.number, Int32(IPPROTO_TCP), TCP_KEEPIDLE, 60)
+    if let buffers {
+      try setOption(
+        descriptor.number, SOL_SOCKET, SO_SNDBUF, Int32(clamping: buffers.sendBytes / 2))
+      try setOption(
+        descriptor.number, SOL_SOCKET, SO_RCVBUF, Int32(clamping: buffers.receiveBytes / 2))
+    }
     // The pointer is used for the call alone.
     _ = unsafe try address.withSockaddr { (pointer, length) throws(SystemError) in
       try systemCall("bind") { unsafe bind(descriptor.number, pointer, length) }
@@ -107,6 +114,20 @@ package final class ListeningSocket: Sendable {
       throw SystemError("getsockname", code: EAFNOSUPPORT)
     }
     return address
+  }
+}
+
+/// What the kernel may keep of one connection, in bytes as it counts them, its own overhead included (socket(7)): it doubles
+/// what SO_SNDBUF and SO_RCVBUF are set to, and does not tune what was set.
+package struct SocketBuffers: Sendable, Equatable {
+  /// Sent, and not acknowledged or not taken by the peer.
+  package var sendBytes: Int
+  /// Come, and not read.
+  package var receiveBytes: Int
+
+  package init(sendBytes: Int, receiveBytes: Int) {
+    self.sendBytes = sendBytes
+    self.receiveBytes = receiveBytes
   }
 }
 

@@ -15,6 +15,15 @@ package func processEnvironment() -> [String: String] {
   return variables
 }
 
+/// Makes this process not dumpable (prctl(2), PR_SET_DUMPABLE): it leaves no core, and no other process of its user reads its
+/// memory, its environment or its descriptors, or traces it; those with CAP_SYS_PTRACE still do. What it reads of itself
+/// under /proc/self stays readable. To be called before any secret is read.
+///
+/// - Throws: what prctl(2) says, which only a sandbox makes fail.
+package func forbidDumps() throws(SystemError) {
+  _ = try systemCall("prctl") { clinux_forbid_dumps() }
+}
+
 /// Writes a message to standard error at once, as far as it is taken: for the last words before an exit.
 package func writeToStandardError(_ text: String) {
   let bytes = Array(text.utf8)

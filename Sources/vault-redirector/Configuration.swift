@@ -24,6 +24,8 @@ struct Configuration {
   let consulHostPort: String?
   let workers: Int
   let limits: FrontendLimits
+  /// What `limits` allows, and why.
+  let connections: ConnectionLimit
   let accessLog: AccessLogMode
   let logLevel: Log.Level
   let isLogDisabled: Bool
@@ -50,11 +52,21 @@ struct Configuration {
           + "add --https (or https:// in --vault-addr), or --allow-downgrade to do it all the same")
     }
     workers = try Self.workers(listening.workers)
-    limits = try LimitsReader(options).read(workers: workers)
+    (limits, connections) = try LimitsReader(options).read(
+      workers: workers, discovery: discovery.descriptorsMax)
     accessLog = try Self.accessLog(listening)
     logLevel = [.warning, .info, .debug][min(options.seed.verbose, 2)]
     isLogDisabled = options.seed.logDisable
     journalStream = environment["JOURNAL_STREAM"]
+  }
+
+  /// What an operator should know of the limits as they are.
+  var findings: [String] {
+    guard connections.exceedsMemory, let fitting = connections.byMemory else { return [] }
+    return [
+      "--max-connections: \(connections.connections) connections, each at its worst, take more than half of the memory; "
+        + "\(fitting) fit, at \(limits.connectionBytesMax) bytes each"
+    ]
   }
 
   private static func listenAddresses(

@@ -11,13 +11,15 @@ struct ConfigurationCheck {
   init(_ options: Options, environment: [String: String]) {
     do {
       let configuration = try Configuration(options, environment: environment)
+      let warnings = configuration.findings.map { "warning: \($0)" }
       guard let tls = configuration.tls else {
-        self.init(["TLS: none, the port speaks plain HTTP"], .success)
+        self.init(warnings + ["TLS: none, the port speaks plain HTTP"], .success)
         return
       }
       let context = try Self.load(tls)
       let findings = context.findings(at: MonotonicTime.secondsSinceEpoch())
-      self.init(findings.map { "warning: \($0)" } + context.describe(), .success)
+      self.init(
+        warnings + findings.map { "warning: \($0)" } + context.describe(), .success)
     } catch {
       self.init(["error: \(error.message)"], .configuration)
     }

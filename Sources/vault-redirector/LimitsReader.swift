@@ -3,23 +3,28 @@ import Sys
 
 /// Turns the options for limits and deadlines into limits, each within bounds that make sense.
 struct LimitsReader {
-  /// Descriptors kept for discovery, signals, watches, files that are read again, and the log.
-  private static let descriptorsReserved = 32
+  /// Descriptors kept for standard streams, signals, watches, files that are read again, and what the C library opens.
+  private static let descriptorsReserved = 16
 
   private let options: LimitOptions
-  private let discovery: DiscoveryOptions
+  private let holding: DiscoveryOptions
   private let listeners: Int
   private let hasAdmin: Bool
 
   init(_ options: Options) {
     self.options = options.limits
-    discovery = options.discovery
+    holding = options.discovery
     hasAdmin = options.listening.admin != nil
     listeners = max(1, options.listening.bind.count) + (hasAdmin ? 1 : 0)
   }
 
+  /// - Parameters:
+  ///   - workers: the number of threads with an event loop.
+  ///   - discovery: the most descriptors that finding the active node takes.
   /// - Throws: wrong use, naming the option.
-  func read(workers: Int) throws(StartupError) -> FrontendLimits {
+  func read(
+    workers: Int, discovery: Int
+  ) throws(StartupError) -> (limits: FrontendLimits, connections: ConnectionLimit) {
     var limits = FrontendLimits()
     limits.message.requestLineBytesMax = try number(
       "--max-request-line", options.maxRequestLine, 64...65_536)
@@ -38,35 +43,40 @@ struct LimitsReader {
     limits.writeTimeout = try seconds("--write-timeout", options.writeTimeout)
     limits.lingerTimeout = try seconds("--linger-timeout", options.lingerTimeout)
     limits.drainTimeout = try seconds("--shutdown-timeout", options.shutdownTimeout)
-    limits.holdTimeout = try seconds("--hold", discovery.hold, mayBeZero: true)
-    limits.heldMax = try number("--hold-max", discovery.holdMax, 1...1_000_000)
+    limits.holdTimeout = try seconds("--hold", holding.hold, mayBeZero: true)
+    limits.heldMax = try number("--hold-max", holding.holdMax, 1...1_000_000)
     if let backlog = options.backlog {
       limits.backlog = Int32(clamping: try number("--backlog", backlog, 1...Int(Int32.max)))
     }
     if !hasAdmin { limits.reservedConnections = 0 }
-    limits.connectionsMax = try connectionsMax(
-      workers: workers, reserved: limits.reservedConnections)
-    return limits
+    // A worker has a poller and a wakeup of its own.
+    let descriptors = try descriptorsLeft(
+      for: "\(workers) workers, \(listeners) listeners and discovery",
+      needed: Self.descriptorsReserved + discovery + listeners + 2 * workers
+        + limits.reservedConnections)
+    let connections = ConnectionLimit(
+      descriptors: descriptors, memory: .current(), bytesEach: limits.connectionBytesMax,
+      asked: options.maxConnections)
+    limits.connectionsMax = connections.connections
+    return (limits, connections)
   }
 
-  private func connectionsMax(workers: Int, reserved: Int) throws(StartupError) -> Int {
-    // A worker has a poller and a wakeup of its own.
-    let needed = Self.descriptorsReserved + listeners + 2 * workers + reserved
+  /// How many descriptors are left for connections, of which `--max-connections` may ask for all.
+  private func descriptorsLeft(for what: String, needed: Int) throws(StartupError) -> Int {
     let allowed = DescriptorLimit.raise()
     let possible = allowed - needed
     guard possible >= 1 else {
       throw StartupError(
         exitCode: .osError,
-        message: "RLIMIT_NOFILE: \(allowed) descriptors are too few for \(workers) workers and "
-          + "\(listeners) listeners; raise it to \(needed + 1) at least (LimitNOFILE= in a unit)")
+        message: "RLIMIT_NOFILE: \(allowed) descriptors are too few for \(what); "
+          + "raise it to \(needed + 1) at least (LimitNOFILE= in a unit)")
     }
-    guard let asked = options.maxConnections else { return possible }
-    guard asked >= 1, asked <= possible else {
+    if let asked = options.maxConnections, !(1...possible).contains(asked) {
       throw .usage(
         "--max-connections",
         "\(asked) is not a number from 1 to \(possible), which RLIMIT_NOFILE allows")
     }
-    return asked
+    return possible
   }
 
   private func number(

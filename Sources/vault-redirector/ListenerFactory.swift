@@ -69,7 +69,8 @@ struct ListenerFactory {
     }
     do {
       return try ListeningSocket(
-        binding: address, dualStack: true, backlog: configuration.limits.backlog)
+        binding: address, dualStack: true, backlog: configuration.limits.backlog,
+        buffers: configuration.limits.socketBuffers)
     } catch {
       guard error.code == EAFNOSUPPORT || error.code == EADDRNOTAVAIL else {
         throw Self.cannotBind(address, error, option: "--port")
@@ -84,7 +85,8 @@ struct ListenerFactory {
   ) throws(StartupError) -> ListeningSocket {
     do {
       return try ListeningSocket(
-        binding: address, dualStack: dualStack, backlog: configuration.limits.backlog)
+        binding: address, dualStack: dualStack, backlog: configuration.limits.backlog,
+        buffers: configuration.limits.socketBuffers)
     } catch {
       throw Self.cannotBind(address, error, option: option)
     }

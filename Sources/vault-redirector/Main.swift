@@ -8,6 +8,8 @@ struct Main {
   static func main() {
     // First of all: a reload asked for while we start must not end us. Until signals are read, the others may.
     SignalReader.block([SIGHUP, SIGUSR1, SIGUSR2])
+    // Before anything secret is read. A sandbox that forbids this is told of, and keeps nobody from serving.
+    do { try forbidDumps() } catch { warnOfDumps(error) }
     let arguments = Array(CommandLine.arguments.dropFirst())
     // Before anything else uses it: libcurl would start it otherwise, with an exit handler.
     startOpenSSL()
@@ -34,5 +36,11 @@ struct Main {
       writeToStandardError("vault-redirector: \(error.message)\n")
       exit(error.exitCode.rawValue)
     }
+  }
+
+  private static func warnOfDumps(_ error: SystemError) {
+    writeToStandardError(
+      "vault-redirector: \(error): other processes of this user can read what this one holds; "
+        + "permit prctl(2) in the sandbox\n")
   }
 }

@@ -279,7 +279,8 @@ struct DiscoveryOptions: ParsableArguments {
 /// Every limit and deadline of the connection side.
 struct LimitOptions: ParsableArguments {
   @Option(
-    help: ArgumentHelp("Connections at once (default: from RLIMIT_NOFILE).", valueName: "number"))
+    help: ArgumentHelp(
+      "Connections at once (default: from RLIMIT_NOFILE and memory).", valueName: "number"))
   var maxConnections: Int?
 
   @Option(

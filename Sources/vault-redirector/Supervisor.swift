@@ -73,6 +73,7 @@ final class Supervisor {
   /// - Throws: what the operating system refuses while the threads start.
   func run() throws(StartupError) -> ExitCode {
     try Self.orSystemError("log") { () throws(SystemError) in try logWriter.start() }
+    reportLimit()
     for finding in rotation?.findings ?? [] where !finding.isOfExpiry { log.warning("\(finding)") }
     try Self.orSystemError("threads") { () throws(SystemError) in
       try watcher.start()
@@ -93,6 +94,17 @@ final class Supervisor {
     }
     log.info("stopped")
     return .success
+  }
+
+  private func reportLimit() {
+    log.info(
+      "connections are limited",
+      metadata: [
+        "connections": "\(configuration.limits.connectionsMax)",
+        "from": "\(configuration.connections.source)",
+        "bytes_each": "\(configuration.limits.connectionBytesMax)",
+      ])
+    for finding in configuration.findings { log.warning("\(finding)") }
   }
 
   private func disableLogIfAsked() {

@@ -9,6 +9,7 @@ from harness.floods import reset
 from harness.http import Connection
 from harness.metrics import wait_for_count
 from harness.polling import wait_until
+from harness.redirector import for_root
 from harness.tls import versioned
 
 CLIENTS = 100
@@ -48,7 +49,8 @@ SENT = {
 def tokens_in_memory(run) -> dict[str, int]:
     """How many different tokens each kind of writable mapping holds."""
     found: dict[str, int] = {}
-    maps = pathlib.Path(f"/proc/{run.pid}/maps").read_text().splitlines()
+    with for_root():
+        maps = pathlib.Path(f"/proc/{run.pid}/maps").read_text().splitlines()
     with open(f"/proc/{run.pid}/mem", "rb", buffering=0) as memory:
         for line in maps:
             fields = line.split()

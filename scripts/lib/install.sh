@@ -108,6 +108,8 @@ need_test() {
   command -v go >/dev/null || install_packages golang-go
   command -v wrk >/dev/null || install_packages wrk
   command -v ss >/dev/null || install_packages iproute2
+  command -v bwrap >/dev/null || install_packages bubblewrap
+  command -v systemd-analyze >/dev/null || install_packages systemd
   command -v promtool >/dev/null || unpack_promtool
   [ "${REDIRECTOR_SLOW_TESTS:-}" != 1 ] || command -v testssl >/dev/null ||
     install_packages testssl.sh bsdextrautils

@@ -28,6 +28,12 @@ int clinux_unsent(int socket);
 /// Bytes of a connected TCP socket that have come and are not read (SIOCINQ, tcp(7)); -1 where the kernel does not say.
 int clinux_unread(int socket);
 
+/// Makes this process not dumpable (PR_SET_DUMPABLE, prctl(2)); -1 where the kernel refuses.
+int clinux_forbid_dumps(void);
+
+/// Bytes of memory that this machine has (sysinfo(2), which needs no /proc); 0 where the kernel does not say.
+uint64_t clinux_memory_bytes(void);
+
 /// Names the calling thread for ps and gdb: at most 15 bytes.
 void clinux_name_thread(const char *_Nonnull name);
 

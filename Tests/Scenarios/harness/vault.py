@@ -13,15 +13,17 @@ from .certs import Certificates
 class StandInVault:
     """Answers from `with` until its end; `status` and `active_time` may change at any time.
 
-    `client_ca`: clients need a certificate of that CA. `hosts` and `names` are the Host fields and the SNI
+    `client_ca`: clients need a certificate of that CA. `keeps_alive`: a connection may ask again. `hosts` and `names` are the Host fields and the SNI
     names seen, `connections` and `requests` count, `answers` are the times (time.monotonic()) and statuses of what
     /v1/sys/health was about to say.
     """
 
     def __init__(
-        self, certificates: Certificates, status: int = 200, client_ca: pathlib.Path | None = None
+        self, certificates: Certificates, status: int = 200, client_ca: pathlib.Path | None = None,
+        keeps_alive: bool = True,
     ):
         self.status = status
+        self.keeps_alive = keeps_alive
         self.active_time: str | None = None
         self.requests = self.connections = 0
         self.hosts: list[str] = []
@@ -80,6 +82,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         text = json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(text)))
+        if not vault.keeps_alive:
+            self.send_header("Connection", "close")  # Which the base class heeds, too.
         self.end_headers()
         self.wfile.write(text)
 
