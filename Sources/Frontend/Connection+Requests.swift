@@ -194,6 +194,10 @@ extension Connection {
     guard case .holding = phase,
       case .complete(let head) = receive.withBytes({ parser.parse($0) })
     else { return worker.buffers.faults.report("a held request is whole") }
+    guard transport.isClientTrusted() else {
+      refuseClient(head, worker)
+      return
+    }
     answer(head, heldSince: since, mayHold: mayHold, worker)
   }
 
@@ -250,6 +254,7 @@ extension Connection {
   }
 
   /// The client's certificate was good when the connection began, and is no more: 403 (RFC 9110 §15.5.4).
+  @discardableResult
   private func refuseClient(_ head: RequestHead, _ worker: Worker) -> Step {
     var response = ErrorResponse(
       status: 403, message: "the client certificate is not accepted any more")

@@ -90,36 +90,41 @@ final class ClientTrust: @unchecked Sendable {
 
   func findings(at now: Int64) -> [TLSFinding] {
     let path = verification.revocationListsPath ?? ""
-    return expiring.compactMap { $0.finding(at: now) } + lists.compactMap { $0.forgery(path: path) }
+    let signed = Set(lists.filter(\.isVerified).map(\.issuer))
+    let flaws = lists.filter { !signed.contains($0.issuer) }.compactMap { $0.flaw(path: path) }
+    return expiring.compactMap { $0.finding(at: now) } + flaws
   }
 
-  /// The authorities and the lists; of an issuer's lists the one that ends last, since that is asked.
+  /// The authorities and the lists; of the whole lists that one key has signed the newest, since that is asked first.
   var expiring: [Expiring] {
     let path = verification.revocationListsPath ?? ""
-    var lists = self.lists.filter(\.isPartial).compactMap { $0.expiring(path: path) }
-    var whole: [String: Expiring] = [:]
-    for list in self.lists where !list.isPartial {
-      guard let list = list.expiring(path: path), case .revocationList(_, let issuer, _, _) = list
-      else { continue }
-      if list.end > whole[issuer]?.end ?? .min { whole[issuer] = list }
+    var newest: [String: RevocationList] = [:]
+    for list in lists where !list.isPartial {
+      if list.lastUpdate > newest[list.authorship]?.lastUpdate ?? .min {
+        newest[list.authorship] = list
+      }
     }
-    lists += whole.values
+    let asked = lists.filter { $0.isPartial || newest[$0.authorship] === $0 }
     let authorities = authorities.facts.map { facts in
       Expiring.certificate(.clientAuthority, path: verification.authoritiesPath, facts)
     }
-    return authorities + lists
+    return authorities + asked.compactMap { $0.expiring(path: path) }
   }
 }
 
-/// Lets an authority pass for whose issuer there is no revocation list; a client's own issuer must
-/// have one.
+/// Lets an authority pass for whose issuer there is no revocation list at all; a client's own issuer must
+/// have one. A list of that name that cannot be asked, whatever keeps it from that, is no excuse.
 private func excuseAuthorities(_ isSound: Int32, _ verification: OpaquePointer?) -> Int32 {
   // OpenSSL passes the verification under way.
   let depth = unsafe X509_STORE_CTX_get_error_depth(verification)
   if isSound == 1 || depth == 0 { return isSound }
-  guard unsafe X509_STORE_CTX_get_error(verification) == X509_V_ERR_UNABLE_TO_GET_CRL else {
-    return 0
-  }
+  guard unsafe X509_STORE_CTX_get_error(verification) == X509_V_ERR_UNABLE_TO_GET_CRL,
+    let certificate = unsafe X509_STORE_CTX_get_current_cert(verification)
+  else { return 0 }
+  // A stack of new references, or nil; both are ours to free.
+  let lists = unsafe X509_STORE_CTX_get1_crls(verification, X509_get_issuer_name(certificate))
+  defer { unsafe OPENSSL_sk_pop_free(lists) { unsafe X509_CRL_free(OpaquePointer($0)) } }
+  if unsafe OPENSSL_sk_num(lists) > 0 { return 0 }
   unsafe X509_STORE_CTX_set_error(verification, X509_V_OK)
   return 1
 }

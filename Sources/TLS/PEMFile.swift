@@ -53,6 +53,11 @@ struct PEMFile {
     let found = try unsafe blocks(named: "revocation list", release: X509_CRL_free) { reader in
       unsafe PEM_read_bio_X509_CRL(reader, nil, refuse, nil)
     }
+    if unsafe found.count > RevocationList.countMax {
+      unsafe found.forEach { unsafe X509_CRL_free($0) }
+      throw .unusable(
+        path: path, reason: "it holds more than \(RevocationList.countMax) revocation lists")
+    }
     var lists: [RevocationList] = []
     do {
       while unsafe lists.count < found.count {

@@ -11,8 +11,11 @@ import Synchronization
 /// `@unchecked` is right because a list is only read once `init` is done, and counted atomically by OpenSSL.
 @safe
 final class RevocationList: @unchecked Sendable {
-  /// The most bytes of a list that nobody in the client CA file has signed: it is verified in each handshake.
+  /// The most bytes of a list that nobody in the client CA file has signed: it is verified in each handshake. One that
+  /// is longer speaks for nobody, and the clients of its issuer are refused.
   static let unverifiedBytesMax = 1 << 20
+  /// The most lists of one file: OpenSSL sorts what it has with each that is added.
+  static let countMax = 1024
 
   /// Held by whoever decodes lists: how one answers depends on a setting of the whole process at that moment.
   static let decoding = Mutex(())
@@ -22,56 +25,85 @@ final class RevocationList: @unchecked Sendable {
   /// The authorities hold the keys that `signers` point to.
   private let authorities: CertificateChain
   private let signers: [OpaquePointer]
-  /// Of the name that the list bears, there is an authority, and it has not signed it.
-  private let isForged: Bool
+  /// In RFC 2253 form.
+  let issuer: String
+  /// In seconds since 1970-01-01T00:00:00Z.
+  let lastUpdate: Int64
+  /// An authority of the list's name is there, whoever has signed it.
+  private let hasNamesake: Bool
+  private let isLong: Bool
 
   /// Takes over one reference of `list`, also where it throws.
   ///
   /// - Parameters:
   ///   - authorities: who may have signed it.
   ///   - path: where it was read.
-  /// - Throws: `.unverifiedList` where it is long and no authority has signed it.
+  /// - Throws: `.unusable` where it is not whole, and so takes back what another says.
   init(owning list: OpaquePointer, _ authorities: CertificateChain, path: String) throws(TLSError) {
     self.authorities = authorities
     // All pointers are the list's or the authorities', and valid as long as these are.
-    let issuer = unsafe X509_CRL_get_issuer(list)
+    let name = unsafe X509_CRL_get_issuer(list)
+    issuer = unsafe CertificateFacts.text(of: name)
+    lastUpdate = unsafe CertificateFacts.seconds(X509_CRL_get0_lastUpdate(list))
     let namesakes = unsafe authorities.pointers.filter { authority in
-      unsafe X509_NAME_cmp(X509_get_subject_name(authority), issuer) == 0
+      unsafe X509_NAME_cmp(X509_get_subject_name(authority), name) == 0
     }
     let signers = unsafe namesakes.compactMap { unsafe X509_get0_pubkey($0) }.filter { key in
       unsafe X509_CRL_verify(list, key) == 1
     }
     ERR_clear_error()
     unsafe self.signers = signers
-    isForged = unsafe signers.isEmpty && !namesakes.isEmpty
-    if unsafe !signers.isEmpty {
-      guard let indexed = unsafe Self.indexed(list) else {
-        throw .library(reason: OpenSSLError.takeFirst()?.text ?? "out of memory")
-      }
-      unsafe pointer = indexed
-      // Read by `isSigned` alone, which is called by whoever verifies with this object's list.
-      unsafe X509_CRL_set_meth_data(indexed, Unmanaged.passUnretained(self).toOpaque())
+    hasNamesake = unsafe !namesakes.isEmpty
+    isLong = unsafe i2d_X509_CRL(list, nil) > Self.unverifiedBytesMax
+    if unsafe Self.isDelta(list) {
+      unsafe X509_CRL_free(list)
+      throw .unusable(
+        path: path, reason: "the list of `\(issuer)` is a delta, and only whole ones are asked")
+    }
+    if unsafe signers.isEmpty, !isLong {
+      unsafe pointer = list
       return
     }
-    if unsafe i2d_X509_CRL(list, nil) > Self.unverifiedBytesMax {
-      let name = unsafe CertificateFacts.text(of: issuer)
-      unsafe X509_CRL_free(list)
-      throw .unverifiedList(path: path, issuer: name)
+    guard let indexed = unsafe Self.indexed(list) else {
+      throw .library(reason: OpenSSLError.takeFirst()?.text ?? "out of memory")
     }
-    unsafe pointer = list
+    unsafe pointer = indexed
+    // Read by `isSigned` alone, which is called by whoever verifies with this object's list.
+    unsafe X509_CRL_set_meth_data(indexed, Unmanaged.passUnretained(self).toOpaque())
+  }
+
+  /// It changes another list (RFC 5280 §5.2.4), or has an entry that would: OpenSSL would take it for a whole one.
+  private static func isDelta(_ list: OpaquePointer) -> Bool {
+    // The list is the caller's, and its entries its own.
+    if unsafe X509_CRL_get_ext_by_NID(list, NID_delta_crl, -1) >= 0 { return true }
+    guard let revoked = unsafe X509_CRL_get_REVOKED(list) else { return false }
+    return unsafe (0..<OPENSSL_sk_num(revoked)).contains { index in
+      let entry = unsafe OpaquePointer(OPENSSL_sk_value(revoked, index))
+      if unsafe X509_REVOKED_get0_extensions(entry) == nil { return false }
+      // New, or nil where the entry has no reason: ours to free.
+      let reason = unsafe X509_REVOKED_get_ext_d2i(entry, NID_crl_reason, nil, nil)
+      let value = unsafe reason?.assumingMemoryBound(to: ASN1_ENUMERATED.self)
+      defer { unsafe ASN1_ENUMERATED_free(value) }
+      return unsafe reason != nil && ASN1_ENUMERATED_get(value) == Int(CRL_REASON_REMOVE_FROM_CRL)
+    }
   }
 
   deinit {
     unsafe X509_CRL_free(pointer)
   }
 
+  /// An authority of the configuration has signed it.
+  var isVerified: Bool { unsafe !signers.isEmpty }
+
+  /// The same for lists of one issuer by one key.
+  var authorship: String { unsafe "\(issuer) \(signers.first.hashValue)" }
+
   /// Nil for a list that never ends.
   func expiring(path: String) -> Expiring? {
     // The list and its times are valid as long as this object is.
     guard let end = unsafe X509_CRL_get0_nextUpdate(pointer) else { return nil }
     return unsafe .revocationList(
-      path: path, issuer: CertificateFacts.text(of: X509_CRL_get_issuer(pointer)),
-      lastUpdate: CertificateFacts.seconds(X509_CRL_get0_lastUpdate(pointer)),
+      path: path, issuer: issuer, lastUpdate: lastUpdate,
       nextUpdate: CertificateFacts.seconds(end))
   }
 
@@ -81,13 +113,11 @@ final class RevocationList: @unchecked Sendable {
     unsafe X509_CRL_get_ext_by_NID(pointer, NID_issuing_distribution_point, -1) >= 0
   }
 
-  /// Nil where there is nothing to say.
-  func forgery(path: String) -> TLSFinding? {
-    // As above.
-    isForged
-      ? .revocationListForged(
-        path: path, issuer: unsafe CertificateFacts.text(of: X509_CRL_get_issuer(pointer)))
-      : nil
+  /// Why it speaks for nobody; nil where it does.
+  func flaw(path: String) -> TLSFinding? {
+    if isVerified { return nil }
+    if hasNamesake { return .revocationListForged(path: path, issuer: issuer) }
+    return isLong ? .revocationListUnverified(path: path, issuer: issuer) : nil
   }
 
   // MARK: - As OpenSSL sees it
@@ -126,7 +156,7 @@ final class RevocationList: @unchecked Sendable {
   }
 
   /// Finds a serial number: 1 where it is on the list, and then its entry. A list of ours is its issuer's own, since
-  /// OpenSSL takes no indirect one, and is whole, so that an entry never means the end of a revocation.
+  /// OpenSSL takes no indirect one, and is whole, so that an entry never means the end of a revocation: see `isDelta`.
   private static let find:
     @convention(c) (
       OpaquePointer?, UnsafeMutablePointer<OpaquePointer?>?, UnsafePointer<ASN1_INTEGER>?,

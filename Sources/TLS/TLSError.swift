@@ -24,8 +24,6 @@ package enum TLSError: Error, Equatable, Sendable {
   case sameKeyType(firstPath: String, secondPath: String, key: String)
   /// A line of a ticket key file is not a key, or there are too few.
   case ticketKeys(path: String, reason: String)
-  /// A revocation list is long, and no client CA of the configuration has signed it.
-  case unverifiedList(path: String, issuer: String)
   /// OpenSSL's security level 2 refuses a key or a signature of the chain.
   case tooWeak(path: String, reason: String)
   /// The certificate or key is sound but of no use for a server here.
@@ -69,9 +67,6 @@ extension TLSError: CustomStringConvertible {
     case .sameKeyType(let first, let second, let key):
       "\(second): has a key of the same type as \(first): \(key)"
     case .ticketKeys(let path, let reason): "\(path): \(reason)"
-    case .unverifiedList(let path, let issuer):
-      "\(path): the list of `\(issuer)` is longer than \(RevocationList.unverifiedBytesMax) bytes, and its signer is not "
-        + "among the client CAs: add the certificate of `\(issuer)` there"
     case .tooWeak(let path, let reason): "\(path): is too weak: \(reason)"
     case .unusable(let path, let reason): "\(path): cannot be used: \(reason)"
     case .policy(let option, let value):

@@ -19,6 +19,8 @@ package enum TLSFinding: Equatable, Sendable {
   case revocationListExpired(path: String, issuer: String, nextUpdate: Int64)
   /// The client CA that a revocation list names has not signed it: its clients are refused.
   case revocationListForged(path: String, issuer: String)
+  /// A revocation list is too long to be verified in each handshake, and no client CA has signed it: its clients are refused.
+  case revocationListUnverified(path: String, issuer: String)
 
   /// It is of an end that has come, which a running server tells of by itself: see `ExpiryStage`.
   package var isOfExpiry: Bool {
@@ -49,6 +51,9 @@ extension TLSFinding: CustomStringConvertible {
       "--tls-ciphers: lets in \(names.joined(separator: ", ")): no forward secrecy by ECDH, or CBC"
     case .revocationListExpired(let path, let issuer, let nextUpdate):
       "\(path): the list of `\(issuer)` expired at \(timeText(nextUpdate)): its clients are refused"
+    case .revocationListUnverified(let path, let issuer):
+      "\(path): the list of `\(issuer)` is longer than \(RevocationList.unverifiedBytesMax) bytes and not signed by a client CA: "
+        + "its clients are refused; where `\(issuer)` is an intermediate of a client CA, it belongs in --client-ca too"
     case .revocationListForged(let path, let issuer):
       "\(path): the list of `\(issuer)` is not signed by the client CA of that name: its clients are refused"
     }

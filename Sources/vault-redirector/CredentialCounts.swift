@@ -6,7 +6,9 @@ import Telemetry
 /// What `/metrics` shows of certificates, revocation lists and their reloads: written by the main thread, read by whoever asks.
 final class CredentialCounts: Sendable {
   /// Of each kind; of more, those that end first. A bundle of authorities may hold hundreds.
-  private static let shownMax = 64
+  private static let shownMax = 32
+  /// Characters of a name: a page has an end, and a name none.
+  private static let nameCharactersMax = 96
 
   private struct State {
     var expiring: [Expiring]
@@ -81,7 +83,7 @@ final class CredentialCounts: Sendable {
       first(expiring) { one in
         guard case .certificate(role, _, let facts) = one else { return nil }
         return [
-          ("cn", facts.commonName ?? ""), ("serial", facts.serial), ("key", facts.key),
+          ("cn", clipped(facts.commonName ?? "")), ("serial", facts.serial), ("key", facts.key),
           ("role", role.rawValue),
         ]
       }
@@ -102,7 +104,7 @@ final class CredentialCounts: Sendable {
   private static func listFamilies(_ expiring: [Expiring]) -> [MetricFamily] {
     let shown = first(expiring) { one in
       guard case .revocationList(_, let issuer, _, _) = one else { return nil }
-      return [("issuer", issuer)]
+      return [("issuer", clipped(issuer))]
     }
     if shown.isEmpty { return [] }
     return [
@@ -117,6 +119,10 @@ final class CredentialCounts: Sendable {
         "tls_crl_lifetime_seconds", .gauge, help: "From its making to its end.",
         shown.map { MetricSample(Double($0.lifetimeSeconds), $1) }),
     ]
+  }
+
+  private static func clipped(_ name: String) -> String {
+    name.count <= nameCharactersMax ? name : name.prefix(nameCharactersMax) + "…"
   }
 
   private typealias Labels = [(name: String, value: String)]

@@ -105,7 +105,7 @@ extension TLSError {
     case .unreadable(let path, _), .notRegular(let path, _), .empty(let path),
       .tooLarge(let path, _),
       .notPEM(let path, _),
-      .damaged(let path, _), .unverifiedList(let path, _), .encryptedKey(let path),
+      .damaged(let path, _), .encryptedKey(let path),
       .keyMismatch(_, let path),
       .leafNotFirst(let path, _), .sameKeyType(_, let path, _), .ticketKeys(let path, _),
       .tooWeak(let path, _), .unusable(let path, _):

@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from harness.authority import Authority, join
-from harness.http import Connection
+from harness.http import Connection, ConnectionEnded
 from harness.metrics import scrape, wait_for_count
 from harness.tls import client_context, versioned
 
@@ -139,13 +139,87 @@ def test_lists_of_20_mebibytes(asking, files, join_as, tmp_path_factory, certifi
         run, "tls_handshake_failures_total", 1, reason="client_certificate_revoked")
 
 
-def test_a_long_list_that_nobody_known_has_signed(redirector, authorities, certificates, tmp_path_factory):
-    """It would be hashed in each handshake, for whoever comes."""
+def test_a_long_list_that_nobody_known_has_signed(
+    asking, authorities, files, join_as, tmp_path_factory
+):
+    """It would be hashed in each handshake, for whoever comes: it is said, and keeps no other list back."""
+    staff, guests = authorities
     other = Authority(tmp_path_factory.mktemp("strangers") / "other", "Strangers")
     other.revoke_many(MANY // 10)
-    crl = other.revocation_list()
+    stranger = other.revocation_list()
+    join(files[1], stranger, staff.revocation_list(), guests.revocation_list())
+    run = asking()
+    run.wait_for_line(lambda line: f"{files[1]}: the list of `CN=Strangers` is longer than" in line)
+    leaving = staff.issue("leaving", extensions=EXTENSIONS)
+    with join_as(run, leaving) as connection:
+        staff.revoke(leaving)
+        join(files[1], stranger, staff.revocation_list(), guests.revocation_list())
+        reload(run)
+        assert connection.request("GET", "/v1/second").status == 403
+
+
+def test_one_whose_request_is_held(asking, authorities, files, join_as, vault_that_rests):
+    staff, guests = authorities
+    pairs = [staff.issue(name, extensions=EXTENSIONS) for name in ("leaving", "staying")]
+    run = asking("--hold", "60")
+    with join_as(run, pairs[0]) as leaving, join_as(run, pairs[1]) as staying:
+        vault_that_rests.status = 429
+        run.wait_for_line("to=none")
+        for one in (leaving, staying):
+            one.send(b"GET /v1/held HTTP/1.1\r\nHost: x\r\n\r\n")
+        wait_for_count(run, "http_requests_held", 2)
+        staff.revoke(pairs[0])
+        join(files[1], staff.revocation_list(), guests.revocation_list())
+        reload(run)
+        vault_that_rests.status = 200
+        assert staying.response().status == 307
+        assert leaving.response().status == 403
+        assert leaving.read_to_end() == b""
+        assert wait_for_count(run, "http_requests_held", 0).closed("client_certificate") <= 1
+
+
+@pytest.fixture
+def vault_that_rests(vault):
+    yield vault
+    vault.status = 200
+
+
+# What keeps a list of the right name from being asked.
+UNASKED = {
+    "some reasons": "issuingDistributionPoint=critical,@point\n[point]\nonlysomereasons=keyCompromise\n",
+    "another scope": "issuingDistributionPoint=critical,@point\n[point]\nfullname=URI:http://a/crl\n",
+}
+
+
+@pytest.mark.parametrize("how", UNASKED)
+def test_an_intermediate_that_is_revoked_by_a_list_that_cannot_be_asked(
+    asking, authorities, files, certificates, tmp_path_factory, how
+):
+    """That no list has anything to say of an intermediate is an excuse; that one cannot be asked is none."""
+    staff, _ = authorities
+    team = Authority(tmp_path_factory.mktemp("team") / "team", "Team", issuer=staff)
+    member = team.issue("member", extensions=EXTENSIONS)
+    chain = join(member.certificate.with_suffix(".chain"), member.certificate, team.certificate)
+    join(files[1], team.revocation_list())
+    run = asking()
+
+    def ask() -> int:
+        context = client_context(certificates.ca, chain, member.key)
+        with Connection(run.port, tls=context, seconds=60) as connection:
+            return connection.request("GET", "/v1/x").status
+
+    assert ask() == 307
+    staff.revoke(team.pair)
+    join(files[1], team.revocation_list(), staff.revocation_list(extensions=UNASKED[how]))
+    reload(run)
+    with pytest.raises((OSError, ConnectionEnded)):
+        ask()
+
+
+def test_a_list_that_changes_another(redirector, authorities, certificates):
+    crl = authorities[0].revocation_list(extensions="2.5.29.27=critical,ASN1:INTEGER:1\n")
     run = redirector(
         "--vault-addr", "https://127.0.0.1:1", "-c", certificates.chain, "-k", certificates.key,
         "--client-ca", authorities[0].certificate, "--client-crl", crl, listeners=0)
     assert run.process.wait(60) == 78
-    run.wait_for_line(lambda line: f"{crl}: the list of `CN=Strangers` is longer than" in line)
+    run.wait_for_line(lambda line: f"{crl}: cannot be used: the list of `CN=Staff` is a delta" in line)

@@ -111,12 +111,17 @@ class Authority:
 
     def revocation_list(
         self, start: datetime.timedelta = datetime.timedelta(hours=-1),
-        end: datetime.timedelta = datetime.timedelta(days=30),
+        end: datetime.timedelta = datetime.timedelta(days=30), extensions: str = "",
     ) -> pathlib.Path:
         """A new file with the list as it is now, valid from `start` to `end` of now."""
         self._count += 1
         path = self.directory / f"{self._count}.crl"
-        self._ca("-gencrl", "-out", path, "-crl_lastupdate", _time(start), "-crl_nextupdate", _time(end))
+        words = ["-gencrl", "-out", path, "-crl_lastupdate", _time(start), "-crl_nextupdate", _time(end)]
+        if extensions:
+            configuration = path.with_suffix(".conf")
+            configuration.write_text(f"{self._configuration.read_text()}[list]\n{extensions}")
+            words += ["-crlexts", "list", "-config", configuration]
+        self._ca(*words)
         return path
 
     def _ca(self, *arguments: object):
