@@ -52,8 +52,6 @@ extension Connection {
   func breakOff(on worker: Worker) -> Step {
     var reason = phase.reasonWhenBroken
     if case .handshaking = phase, transport.hasSession {
-      // The one look is a turn of its own, whatever a turn under way has left of its budget.
-      transport.beginTurn(worker.limits)
       transport.becomeReadable()
       switch transport.handshake() {
       case .failed(let failure):

@@ -4,7 +4,7 @@ import Synchronization
 /// A certificate revocation list. Immutable.
 ///
 /// OpenSSL hashes a whole list in every handshake that asks it, before it knows whether the certificate is genuine, and
-/// sorts it in the first one: tens of milliseconds of a worker's time for 20 MiB. So a list is verified and sorted once,
+/// sorts it in the first one: many milliseconds of a worker's time for 20 MiB. So a list is verified and sorted once,
 /// here, and from then on answers whose signature it bears by comparing keys, and whether a serial number is on it by a
 /// binary search.
 ///

@@ -89,15 +89,13 @@ final class CredentialCounts: Sendable {
       }
     }
     return [
-      MetricFamily(
-        "tls_certificate_not_after_timestamp_seconds", .gauge, help: "When a certificate ends.",
-        shown.map { MetricSample(Double($0.end), $1) }),
-      MetricFamily(
-        "tls_certificate_not_before_timestamp_seconds", .gauge, help: "When a certificate begins.",
-        shown.map { MetricSample(Double($0.start), $1) }),
-      MetricFamily(
-        "tls_certificate_lifetime_seconds", .gauge, help: "From its begin to its end.",
-        shown.map { MetricSample(Double($0.lifetimeSeconds), $1) }),
+      gauge(
+        "tls_certificate_not_after_timestamp_seconds", "When a certificate ends.", shown, \.end),
+      gauge(
+        "tls_certificate_not_before_timestamp_seconds", "When a certificate begins.", shown, \.start
+      ),
+      gauge(
+        "tls_certificate_lifetime_seconds", "From its begin to its end.", shown, \.lifetimeSeconds),
     ]
   }
 
@@ -108,17 +106,19 @@ final class CredentialCounts: Sendable {
     }
     if shown.isEmpty { return [] }
     return [
-      MetricFamily(
-        "tls_crl_next_update_timestamp_seconds", .gauge,
-        help: "When a revocation list ends, and its issuer's clients are refused.",
-        shown.map { MetricSample(Double($0.end), $1) }),
-      MetricFamily(
-        "tls_crl_last_update_timestamp_seconds", .gauge, help: "When a revocation list was made.",
-        shown.map { MetricSample(Double($0.start), $1) }),
-      MetricFamily(
-        "tls_crl_lifetime_seconds", .gauge, help: "From its making to its end.",
-        shown.map { MetricSample(Double($0.lifetimeSeconds), $1) }),
+      gauge(
+        "tls_crl_next_update_timestamp_seconds",
+        "When a revocation list ends, and its issuer's clients are refused.", shown, \.end),
+      gauge(
+        "tls_crl_last_update_timestamp_seconds", "When a revocation list was made.", shown, \.start),
+      gauge("tls_crl_lifetime_seconds", "From its making to its end.", shown, \.lifetimeSeconds),
     ]
+  }
+
+  private static func gauge(
+    _ name: String, _ help: String, _ shown: [(Expiring, Labels)], _ value: (Expiring) -> Int64
+  ) -> MetricFamily {
+    MetricFamily(name, .gauge, help: help, shown.map { MetricSample(Double(value($0)), $1) })
   }
 
   private static func clipped(_ name: String) -> String {
