@@ -64,14 +64,16 @@ final class WatchFixture {
   let clock = ManualClock()
   let cell: ActiveNodeCell
   let logged = LogCapture()
-  let watch: NodeWatch
+  let watch: DiscoveryMachine
   let metrics = DiscoveryMetrics()
   /// What `probe` numbers.
   var targets: [RedirectTarget] = []
 
   init(_ configuration: DiscoveryConfiguration, random: Double = 0.5) {
     cell = ActiveNodeCell(status: DiscoveryStatus(source: .consul), time: clock.source)
-    watch = NodeWatch(configuration, cell: cell, log: logged.log, metrics: metrics) { random }
+    watch = DiscoveryMachine(configuration, cell: cell, log: logged.log, metrics: metrics) {
+      random
+    }
   }
 
   static func consul(

@@ -10,11 +10,11 @@ enum Question: Hashable, Sendable {
 /// Discovery without its thread and its sockets: says what to ask, takes the answers, publishes what they mean.
 ///
 /// Confined to whoever drives it. Times are given to it, so that ten silent minutes are a number in a test.
-final class NodeWatch {
+final class DiscoveryMachine {
   private var configuration: DiscoveryConfiguration
   private let metrics: DiscoveryMetrics
   private let random: () -> Double
-  let report: DiscoveryReport
+  let report: Publisher
 
   private var consul: ConsulWatch?
   private(set) var selection: NodeSelection?
@@ -45,7 +45,7 @@ final class NodeWatch {
         interval: probeSource.settings.interval)
       source = .probe
     }
-    report = DiscoveryReport(source: source, cell: cell, log: log, metrics: metrics)
+    report = Publisher(source: source, cell: cell, log: log, metrics: metrics)
   }
 
   /// What this machine is called: no target may be called so. A change acts at once on what is published.
@@ -123,7 +123,7 @@ final class NodeWatch {
     case .failure(let reason):
       consulFailures += 1
       report.fellSilent(reason)
-    case .instances(let entries, let note):
+    case .instances(let entries, _, let note):
       let selection = NodeSelection(entries, rules: source.rules, permission: configuration.targets)
       self.selection = selection
       board?.replace(selection.distinctNodes)

@@ -6,8 +6,8 @@ import Redirect
 struct ConsulWatch {
   /// What an answer or its absence amounts to.
   enum Finding {
-    /// A successful answer. `note` says what is odd about it.
-    case instances([ServiceEntry], note: String?)
+    /// A successful answer, and what it is worth. `note` says what is odd about it.
+    case instances([ServiceEntry], Completeness, note: String?)
     /// An error or silence: nothing is known that was not known before.
     case failure(String)
     /// The answer was too old to be used; the question is being repeated.
@@ -147,7 +147,7 @@ struct ConsulWatch {
     let canBlock = query.receive(answer.fields["x-consul-index"])
     index = query.index
     nextAt = canBlock ? now : now + source.pollInterval
-    return .instances(entries, note: entries.isEmpty ? filterNote(answer) : nil)
+    return .instances(entries, .complete, note: entries.isEmpty ? filterNote(answer) : nil)
   }
 
   /// The server that answered has not heard of its leader for a while, or has none.

@@ -7,7 +7,7 @@ package import Telemetry
 /// Finds the active node, on a thread of its own named `discovery`, and publishes it.
 // Unchecked: `loop` and `hasWarnedOfHosts` are used by the discovery thread alone, but for `wake`, which libcurl allows from any thread, and for
 // `deinit`, which nobody else can see. All other properties are constants that are Sendable themselves.
-package final class ActiveNodeWatcher: @unchecked Sendable {
+package final class DiscoveryThread: @unchecked Sendable {
   private let configuration: DiscoveryConfiguration
   private let cell: ActiveNodeCell
   private let log: Log
@@ -63,7 +63,7 @@ package final class ActiveNodeWatcher: @unchecked Sendable {
   }
 
   private func run() {
-    let watch = NodeWatch(configuration, cell: cell, log: log, metrics: metrics) {
+    let machine = DiscoveryMachine(configuration, cell: cell, log: log, metrics: metrics) {
       Double.random(in: 0..<1)
     }
     var nextLook = time.now().monotonic
@@ -72,16 +72,16 @@ package final class ActiveNodeWatcher: @unchecked Sendable {
       if isAsked || time.now().monotonic >= nextLook {
         nextLook = time.now().monotonic + LocalHosts.interval
         // Where this machine has another address now, what was chosen may be ourselves.
-        let isMoved = lookAround(watch)
+        let isMoved = lookAround(machine)
         if isAsked || isMoved {
-          for question in watch.reload(now: time.now()) { loop.cancel(question) }
+          for question in machine.reload(now: time.now()) { loop.cancel(question) }
         }
       }
       let now = time.now()
-      for (question, request) in watch.due(now: now) { loop.start(request, for: question) }
-      let pause = watch.nextAt.map { $0 - now.monotonic } ?? .seconds(60)
+      for (question, request) in machine.due(now: now) { loop.start(request, for: question) }
+      let pause = machine.nextAt.map { $0 - now.monotonic } ?? .seconds(60)
       for (question, result) in loop.turn(timeout: min(pause, LocalHosts.interval)) {
-        watch.take(result, to: question, now: time.now())
+        machine.take(result, to: question, now: time.now())
       }
     }
     loop.cancelAll()
@@ -89,9 +89,9 @@ package final class ActiveNodeWatcher: @unchecked Sendable {
 
   /// Learns what this machine is called now; true where that has changed. Where the kernel does not say, what was known
   /// stays, and the guard against redirects to ourselves knows names alone, if it never did: that is worth a line.
-  private func lookAround(_ watch: NodeWatch) -> Bool {
+  private func lookAround(_ machine: DiscoveryMachine) -> Bool {
     let hosts = findHosts()
-    let names = watch.localHosts
+    let names = machine.localHosts
     if let failure = hosts.failure {
       if !hasWarnedOfHosts {
         log.warning(
@@ -102,12 +102,12 @@ package final class ActiveNodeWatcher: @unchecked Sendable {
           metadata: ["reason": "\(failure)"])
       }
       hasWarnedOfHosts = true
-      watch.localHosts = names.union(hosts.names)
+      machine.localHosts = names.union(hosts.names)
     } else {
       hasWarnedOfHosts = false
-      watch.localHosts = hosts.names
+      machine.localHosts = hosts.names
     }
-    return watch.localHosts != names
+    return machine.localHosts != names
   }
 }
 

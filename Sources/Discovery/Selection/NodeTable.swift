@@ -73,39 +73,40 @@ extension NodeTable {
   ) -> NodeTable {
     CurlLibrary.prepare()
     let cell = ActiveNodeCell(status: DiscoveryStatus(source: .consul), time: time)
-    let watch = NodeWatch(configuration, cell: cell, log: log, metrics: DiscoveryMetrics()) {
+    let machine = DiscoveryMachine(configuration, cell: cell, log: log, metrics: DiscoveryMetrics())
+    {
       Double.random(in: 0..<1)
     }
     let loop = TransferLoop()
     let deadline = time.now().monotonic + timeLimit
-    while !watch.hasAskedAll {
+    while !machine.hasAskedAll {
       let now = time.now()
       guard now.monotonic < deadline else { break }
-      for (question, request) in watch.due(now: now) { loop.start(request, for: question) }
-      let next = min(watch.nextAt ?? deadline, deadline)
+      for (question, request) in machine.due(now: now) { loop.start(request, for: question) }
+      let next = min(machine.nextAt ?? deadline, deadline)
       for (question, result) in loop.turn(timeout: next - now.monotonic) {
-        watch.take(result, to: question, now: time.now())
+        machine.take(result, to: question, now: time.now())
       }
     }
     loop.cancelAll()
-    return NodeTable(watch)
+    return NodeTable(machine)
   }
 
-  /// What `watch` knows.
-  init(_ watch: NodeWatch) {
-    let chosen = watch.report.published
+  /// What `machine` knows.
+  init(_ machine: DiscoveryMachine) {
+    let chosen = machine.report.published
     target = chosen?.target.origin
-    if let selection = watch.selection {
-      rows = selection.verdicts.map { Row($0, board: watch.board, chosen: chosen) }
+    if let selection = machine.selection {
+      rows = selection.verdicts.map { Row($0, board: machine.board, chosen: chosen) }
     } else {
-      rows = (watch.board?.nodes ?? []).map { Row($0, chosen: chosen) }
+      rows = (machine.board?.nodes ?? []).map { Row($0, chosen: chosen) }
     }
     guard chosen == nil else {
       reason = nil
       return
     }
     reason =
-      watch.report.status.lastError ?? watch.selection?.forbidden.first
+      machine.report.status.lastError ?? machine.selection?.forbidden.first
       ?? (rows.isEmpty ? "the service has no instance" : "no node is active")
   }
 }

@@ -4,7 +4,7 @@ import Telemetry
 /// Says what discovery found, and to everybody: publishes, reports for health, counts, and logs each change once.
 ///
 /// The log comes last: who reads a line finds health and metrics agree with it.
-final class DiscoveryReport {
+final class Publisher {
   private let cell: ActiveNodeCell
   private let log: Log
   private let metrics: DiscoveryMetrics
