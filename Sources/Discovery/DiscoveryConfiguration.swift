@@ -9,17 +9,21 @@ package struct DiscoveryConfiguration: Sendable {
   package var source: Source
   /// How long the last node is served while the source is silent; zero: for ever.
   package var staleLimit: Duration
+  /// How long a published node that Consul no longer lists stays, where nodes are not asked themselves.
+  package var vanishGrace: Duration
   /// Where tokens may be sent to.
   package var targets: TargetGuard
   /// For `User-Agent`.
   package var version: String
 
   package init(
-    source: Source, staleLimit: Duration = .seconds(300), targets: TargetGuard = TargetGuard(),
+    source: Source, staleLimit: Duration = .seconds(300),
+    vanishGrace: Duration = .seconds(5), targets: TargetGuard = TargetGuard(),
     version: String
   ) {
     self.source = source
     self.staleLimit = staleLimit
+    self.vanishGrace = vanishGrace
     self.targets = targets
     self.version = version
   }

@@ -14,15 +14,27 @@ final class DiscoveryMachine {
   private var configuration: DiscoveryConfiguration
   private let metrics: DiscoveryMetrics
   private let random: () -> Double
-  let report: Publisher
+  let publisher: Publisher
 
   private var consul: ConsulWatch?
-  private(set) var selection: NodeSelection?
-  private(set) var board: ProbeBoard?
+  /// Consul's last word that counts; nil where no Consul is asked, before its first, and after it has become too old.
+  private(set) var catalogue: Catalogue?
+  /// What the nodes say themselves; nil where they are not asked.
+  private(set) var nodes: VaultNodes?
+  /// Those of the catalogue, or named at the start, who are asked.
+  private var listed: [ActiveNode] = []
+  private var vanishing = Vanishing.no
   /// When each question that is out was asked.
   private var askedAt: [Question: Moment] = [:]
-  private var lastProbeAnswer: Moment?
   private var consulFailures = 0
+
+  /// Whether the published node is missing in Consul's complete answers.
+  private enum Vanishing: Equatable {
+    case no
+    case since(Duration)
+    /// For longer than `--vanish-grace`.
+    case forGood
+  }
 
   /// - Parameter random: numbers in 0..<1, for jitter.
   init(
@@ -37,15 +49,15 @@ final class DiscoveryMachine {
     case .consul(let consulSource):
       consul = ConsulWatch(
         consulSource.bounded(by: configuration.staleLimit), configuration.version)
-      board = consulSource.verification.map { ProbeBoard([], interval: $0.interval) }
+      nodes = consulSource.verification.map { VaultNodes([], interval: $0.interval) }
       source = .consul
     case .vault(let probeSource):
-      board = ProbeBoard(
+      nodes = VaultNodes(
         probeSource.addresses.map { ActiveNode(target: $0.target, name: $0.target.origin) },
         interval: probeSource.settings.interval)
       source = .probe
     }
-    report = Publisher(source: source, cell: cell, log: log, metrics: metrics)
+    publisher = Publisher(source: source, cell: cell, log: log, metrics: metrics)
   }
 
   /// What this machine is called: no target may be called so. A change acts at once on what is published.
@@ -54,6 +66,7 @@ final class DiscoveryMachine {
     set {
       guard newValue != localHosts else { return }
       configuration.targets.localHosts = newValue
+      listNodes()
       decide()
     }
   }
@@ -62,18 +75,23 @@ final class DiscoveryMachine {
   var nextAt: Duration? {
     var times: [Duration] = []
     if let consul, !consul.isAsking { times.append(consul.nextAt) }
-    if let next = board?.nextAt { times.append(next) }
+    if let next = nodes?.nextAt { times.append(next) }
     if let expiry { times.append(expiry) }
+    if let graceEnd { times.append(graceEnd) }
     return times.min()
   }
 
   /// The questions to ask now; each is followed by one `take`.
   func due(now: Moment) -> [(question: Question, request: OutboundRequest)] {
-    expire(now: now)
+    if let expiry, expiry <= now.monotonic { expire() }
+    if let graceEnd, graceEnd <= now.monotonic {
+      vanishing = .forGood
+      decide(now: now)
+    }
     var result: [(question: Question, request: OutboundRequest)] = []
     if let request = consul?.request(now: now.monotonic) { result.append((.consul, request)) }
     if let settings = configuration.probeSettings {
-      for question in board?.due(now: now.monotonic) ?? [] {
+      for question in nodes?.due(now: now.monotonic) ?? [] {
         result.append((.probe(question), request(question, settings)))
       }
     }
@@ -105,9 +123,20 @@ final class DiscoveryMachine {
     case .probe(.health(let target)): takeHealth(result, of: target, now: now)
     case .probe(.activeTime(let target)):
       let answer: OutboundAnswer? = if case .success(let answer) = result { answer } else { nil }
-      board?.take(activeTime: answer.flatMap(LeaderAnswer.activeTime), of: target)
+      nodes?.take(activeTime: answer.flatMap(LeaderAnswer.activeTime), of: target)
     }
-    decide()
+    decide(now: now)
+    if case .probe(.health(let target)) = question, publisher.published?.target == target,
+      nodes?.word(of: target)?.isActive == true
+    {
+      publisher.heard(at: now)
+    }
+  }
+
+  /// The idle connection to the node that was asked this has ended: something has happened there.
+  func connectionEnded(_ question: Question, now: Moment) {
+    guard case .probe = question else { return }
+    nodes?.hurry(now: now.monotonic)
   }
 
   private func takeConsul(_ result: Result<OutboundAnswer, OutboundFailure>, now: Moment) {
@@ -119,19 +148,52 @@ final class DiscoveryMachine {
       $0.lastContact = consul?.lastContact
     }
     switch finding {
-    case .repeating: report.debug("consul's answer is old, its leader is asked")
+    case .repeating: publisher.debug("consul's answer is old, its leader is asked")
     case .failure(let reason):
       consulFailures += 1
-      report.fellSilent(reason)
-    case .instances(let entries, _, let note):
-      let selection = NodeSelection(entries, rules: source.rules, permission: configuration.targets)
-      self.selection = selection
-      board?.replace(selection.distinctNodes)
-      board?.hurry(now: now.monotonic)
-      report.answered(at: now, note: note)
-      report.selected(selection)
-      reportNodes()
+      publisher.fellSilent(reason)
+    case .instances(let entries, let completeness, let note):
+      takeCatalogue(
+        Catalogue(entries, rules: source.rules, completeness: completeness), note: note, now: now)
     }
+  }
+
+  private func takeCatalogue(_ new: Catalogue, note: String?, now: Moment) {
+    switch new.completeness {
+    case .complete:
+      catalogue = new
+      publisher.answered(at: now, note: note)
+    case .partial:
+      // Whom it names as active is; nobody is missing in it.
+      if new.namesActive || catalogue == nil { catalogue = new }
+      if new.namesActive {
+        publisher.answered(at: now, note: note)
+      } else {
+        publisher.fellSilent(note ?? "consul's answer is not whole", .hidden)
+      }
+    case .outdated:
+      if publisher.published == nil { catalogue = new }
+      publisher.fellSilent(note ?? "consul's answer is old", .old)
+      publisher.heard(at: now)
+    }
+    // Nodes that a partial answer does not name may be there none the less.
+    let old = new.completeness == .complete ? [] : listed
+    listed = new.askable + old.filter { node in !new.nodes.contains { $0.target == node.target } }
+    listNodes()
+    nodes?.hurry(now: now.monotonic)
+  }
+
+  /// Who is published is asked as long as it is, registered or not; and nobody whom clients must not be sent to.
+  private func listNodes() {
+    guard consul != nil, nodes != nil else { return }
+    let incumbent = publisher.published.map { old in
+      listed.first { $0.target == old.target } ?? old
+    }
+    var seen: Set<RedirectTarget> = []
+    nodes?.replace(
+      ((incumbent.map { [$0] } ?? []) + listed).filter {
+        seen.insert($0.target).inserted && configuration.targets.refusal(of: $0.target) == nil
+      })
   }
 
   private func takeHealth(
@@ -140,81 +202,114 @@ final class DiscoveryMachine {
     let state: VaultState =
       switch result {
       case .success(let answer): VaultState(status: answer.status)
-      case .failure(let failure): .unreachable(failure.reason)
+      case .failure(let failure): VaultState(failure)
       }
-    guard let old = board?.nodes.first(where: { $0.node.target == target }) else { return }
-    if old.state != state { report.nodeChanged(old.node.name, from: old.state, to: state) }
-    board?.take(health: state, of: target, now: now.monotonic, random: random())
-    if state.isAnswer { lastProbeAnswer = now }
-    reportNodes()
-    guard consul == nil, let board else { return }
-    switch board.verdict {
-    case .blind(let reason): report.fellSilent(sanitized(reason))
-    case .active, .none: report.answered(at: lastProbeAnswer ?? now, note: nil)
-    case .open: break
+    guard let old = nodes?.nodes.first(where: { $0.node.target == target }) else { return }
+    if old.word.state != state {
+      publisher.nodeChanged(old.node.name, from: old.word.state, to: state)
+    }
+    nodes?.take(health: state, of: target, now: now.monotonic, random: random())
+    guard consul == nil, let nodes else { return }
+    if nodes.isHeard {
+      if state.isAnswer { publisher.answered(at: now, note: nil) }
+    } else if nodes.isComplete {
+      publisher.fellSilent(nodes.silence)
     }
   }
 
-  private func reportNodes() {
-    if let board {
-      metrics.update { values in
-        values.probeStatus = board.nodes.map { ($0.node.target.origin, $0.state.status) }
-        if consul == nil { values.candidates = board.nodes.count { $0.state == .active } }
-      }
+  /// Everything that is known of everybody.
+  var selection: Selection {
+    var known = (catalogue?.distinct ?? []).compactMap { registered in
+      registered.node.map { self.known($0, registered.modifyIndex) }
     }
-    if let selection {
-      let nodes = selection.verdicts.map { verdict in
-        let probed = verdict.target.flatMap { board?.state(of: $0)?.name }
-        return NodeReport(
-          name: verdict.name, address: verdict.target?.authority ?? "",
-          state: probed ?? verdict.role)
-      }
-      report.nodes(nodes, index: consul?.index)
-    } else if let board {
-      let nodes = board.nodes.map {
-        NodeReport(name: $0.node.name, address: $0.node.target.authority, state: $0.state.name)
-      }
-      report.nodes(nodes, index: nil)
+    var seen = Set(known.map(\.node.target))
+    let others = (nodes?.nodes.map(\.node) ?? []) + (publisher.published.map { [$0] } ?? [])
+    for node in others where seen.insert(node.target).inserted { known.append(self.known(node, 0)) }
+    return Selection(
+      known: known, published: publisher.published, isOpen: consul != nil && catalogue == nil)
+  }
+
+  private func known(_ node: ActiveNode, _ modifyIndex: UInt64) -> Selection.Known {
+    var known = Selection.Known(
+      node: node, registration: registration(of: node),
+      opinion: nodes?.opinion(of: node.target) ?? .notAsked, modifyIndex: modifyIndex)
+    known.isClaiming = catalogue?.registration(of: node.target) == .active
+    if let word = nodes?.word(of: node.target) {
+      known.isClaiming = known.isClaiming || word.isActive
+      known.state = word.state
+      if case .told(let time) = word.activeTime { known.activeSince = time }
+    }
+    return known
+  }
+
+  private func registration(of node: ActiveNode) -> Registration {
+    if let reason = configuration.targets.refusal(of: node.target) {
+      return .barred(Refusal(.forbidden, reason))
+    }
+    guard consul != nil else { return .unasked }
+    guard let catalogue else { return .hidden }
+    if let registration = catalogue.registration(of: node.target) { return registration }
+    return catalogue.completeness == .complete
+      ? .vanished(isRecent: vanishing != .forGood) : .hidden
+  }
+
+  private func decide(now: Moment? = nil) {
+    noteVanishing(now: now)
+    let selection = selection
+    let decision = selection.decision
+    publisher.seen(selection, catalogue, index: consul?.index)
+    if case .publish(let node) = decision, node != publisher.published || !publisher.hasPublished {
+      publisher.publish(node)
+      vanishing = .no
+      listNodes()
     }
   }
 
-  private func decide() {
-    if consul == nil, case .active(let node) = board?.verdict {
-      report.forbidden(configuration.targets.refusal(of: node.target).map { [$0] } ?? [])
+  /// Begins and ends the time for which a node that has only vanished stays.
+  private func noteVanishing(now: Moment?) {
+    guard let published = publisher.published, let catalogue,
+      catalogue.completeness == .complete, catalogue.registration(of: published.target) == nil
+    else {
+      vanishing = .no
+      return
     }
-    let judgement = Judgement(
-      selection: selection, isConsulCurrent: report.status.state == .current, board: board,
-      incumbent: report.published, permission: configuration.targets)
-    if case .publish(let node) = judgement.decision { report.publish(node) }
+    if vanishing == .no, let now { vanishing = .since(now.monotonic) }
   }
 
-  /// When what is known becomes too old to be served; nil while the active node speaks for itself.
-  private var expiry: Duration? {
-    guard report.status.state == .silent, configuration.staleLimit > .zero,
-      let last = report.status.lastSuccess
+  /// When a node that has only vanished is given up; nil where none has, or Consul is silent.
+  private var graceEnd: Duration? {
+    guard nodes == nil, publisher.status.state == .current, case .since(let start) = vanishing
     else { return nil }
-    if case .active = board?.verdict { return nil }
+    return start + configuration.vanishGrace
+  }
+
+  /// When what is known becomes too old to be served.
+  private var expiry: Duration? {
+    let status = publisher.status
+    guard configuration.staleLimit > .zero, let last = status.lastKnown,
+      status.state == .silent || (status.state == .expired && publisher.published != nil)
+    else { return nil }
     return last.monotonic + configuration.staleLimit
   }
 
-  private func expire(now: Moment) {
-    guard let expiry, expiry <= now.monotonic else { return }
-    report.expired()
+  private func expire() {
+    catalogue = nil
+    publisher.expired()
   }
 
   /// Every source has been asked once: whatever is known by now is what asking once can tell.
   var hasAskedAll: Bool {
-    if case .consul(let source) = configuration.source, selection == nil {
+    if case .consul(let source) = configuration.source, catalogue == nil {
       return consulFailures >= source.access.endpoints.count
     }
-    return board?.isComplete ?? true
+    return nodes?.isComplete ?? true
   }
 
   /// Reads again what may be read again, and asks at once.
   ///
   /// - Returns: the questions to give up.
   func reload(now: Moment) -> [Question] {
-    board?.hurry(now: now.monotonic)
+    nodes?.hurry(now: now.monotonic)
     guard consul != nil else { return [] }
     consul?.reload()
     return [.consul]

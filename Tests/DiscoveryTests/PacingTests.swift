@@ -47,7 +47,7 @@ struct PacingTests {
 
   @Test("A server that never blocks is asked once a second, not more")
   func busyServer() throws {
-    let fixture = try WatchFixture.consul()
+    let fixture = try MachineFixture.consul()
     let before = fixture.clock.now.monotonic
     for _ in 0..<76 { try fixture.consul(consulAnswer(entry("a"))) }
     #expect(fixture.clock.now.monotonic - before == .seconds(60))
@@ -55,7 +55,7 @@ struct PacingTests {
 
   @Test("Without an index that can block, the poll interval is kept", arguments: [nil, "x"])
   func poll(index: String?) throws {
-    let fixture = try WatchFixture.consul(pollInterval: .milliseconds(2500))
+    let fixture = try MachineFixture.consul(pollInterval: .milliseconds(2500))
     let before = fixture.clock.now.monotonic
     for _ in 0..<3 {
       let request = try fixture.consul(consulAnswer(entry("a"), index: index))
@@ -67,14 +67,14 @@ struct PacingTests {
 
   @Test("A blocking query may take what Consul may add to the wait, and ten seconds")
   func timeout() throws {
-    let fixture = try WatchFixture.consul()
+    let fixture = try MachineFixture.consul()
     try fixture.consul(consulAnswer(entry("a")))
     #expect(try fixture.nextQuery().timeout == .milliseconds(73_750))
   }
 
   @Test("Failures back off, and each agent of the list is tried in turn")
   func agents() throws {
-    let fixture = try WatchFixture.consul(address: "one:1,two:2")
+    let fixture = try MachineFixture.consul(address: "one:1,two:2")
     try fixture.consul(consulAnswer(entry("a")))
     let urls = try (0..<4).map { _ in try fixture.consulFails().url }
     #expect(urls[0].hasPrefix("http://one:1/"))

@@ -7,7 +7,7 @@ struct SilenceTests {
   @Test(
     "Ten minutes without Consul: the redirect goes on, its age is told, then it follows at once")
   func tenMinutes() throws {
-    let fixture = try WatchFixture.consul(staleLimit: .zero)
+    let fixture = try MachineFixture.consul(staleLimit: .zero)
     try fixture.consul(consulAnswer(entry("a")))
     let answeredAt = fixture.clock.now
     var attempts = 0
@@ -27,7 +27,7 @@ struct SilenceTests {
 
   @Test("The stale limit ends it; the next answer counts again")
   func limit() throws {
-    let fixture = try WatchFixture.consul(staleLimit: .seconds(300))
+    let fixture = try MachineFixture.consul(staleLimit: .seconds(300))
     try fixture.consul(consulAnswer(entry("a")))
     try fixture.consulFails()
     fixture.clock.advance(by: .seconds(299))
@@ -38,13 +38,13 @@ struct SilenceTests {
     #expect(fixture.node == nil)
     #expect(fixture.status.state == .expired)
     #expect(fixture.logged.lines(containing: "error silent for longer").count == 1)
-    fixture.watch.take(.success(consulAnswer(entry("a"))), to: .consul, now: fixture.clock.now)
+    fixture.machine.take(.success(consulAnswer(entry("a"))), to: .consul, now: fixture.clock.now)
     #expect(fixture.node == "a")
   }
 
   @Test("Consul keeps a query for half the stale limit at most")
   func wait() throws {
-    let fixture = try WatchFixture.consul(staleLimit: .seconds(30))
+    let fixture = try MachineFixture.consul(staleLimit: .seconds(30))
     try fixture.consul(consulAnswer(entry("a")))
     #expect(try fixture.nextQuery().url.hasSuffix("&wait=15000ms"))
   }
@@ -53,7 +53,7 @@ struct SilenceTests {
     "An answer of a server without a leader, or long without one, is asked for again of the leader",
     arguments: [("x-consul-knownleader", "false"), ("x-consul-lastcontact", "10001")])
   func oldAnswer(field: String, value: String) throws {
-    let fixture = try WatchFixture.consul()
+    let fixture = try MachineFixture.consul()
     try fixture.consul(consulAnswer(entry("a")))
     var old = consulAnswer(entry("b"))
     old.fields[field] = value
@@ -67,7 +67,7 @@ struct SilenceTests {
 
   @Test("Ten seconds without contact are accepted")
   func lastContact() throws {
-    let fixture = try WatchFixture.consul()
+    let fixture = try MachineFixture.consul()
     var answer = consulAnswer(entry("a"))
     answer.fields["x-consul-lastcontact"] = "10000"
     answer.fields["x-consul-knownleader"] = "true"
@@ -78,7 +78,7 @@ struct SilenceTests {
   @Test("A rotated token file is read when Consul refuses the old token, and tried at once")
   func rotation() throws {
     try withTemporaryFile("first\n") { path in
-      let fixture = try WatchFixture.consul(environment: ["CONSUL_HTTP_TOKEN_FILE": path])
+      let fixture = try MachineFixture.consul(environment: ["CONSUL_HTTP_TOKEN_FILE": path])
       var refused = OutboundAnswer(status: 403)
       refused.body = Array("token first is not known".utf8)
       #expect(token(try fixture.consul(consulAnswer(entry("a")))) == "first")
@@ -94,7 +94,7 @@ struct SilenceTests {
       try write("", to: path)
       #expect(token(try fixture.consul(refused)) == "second")
       try write("third", to: path)
-      #expect(fixture.watch.reload(now: fixture.clock.now) == [.consul])
+      #expect(fixture.machine.reload(now: fixture.clock.now) == [.consul])
       #expect(token(try fixture.nextQuery()) == "third")
     }
   }
@@ -106,7 +106,7 @@ struct SilenceTests {
   @Test(
     "Consul's own Retry-After is kept, up to the longest back-off", arguments: [(9, 9), (3600, 15)])
   func retryAfter(asked: Int, seconds: Int) throws {
-    let fixture = try WatchFixture.consul()
+    let fixture = try MachineFixture.consul()
     var answer = OutboundAnswer(status: 429)
     answer.fields["retry-after"] = "\(asked)"
     try fixture.consul(answer)

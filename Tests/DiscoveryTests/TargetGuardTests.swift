@@ -66,27 +66,27 @@ struct TargetGuardTests {
   @Test("A target that becomes this machine's own is no longer served", arguments: [false, true])
   func moved(verifies: Bool) throws {
     let listener = try #require(SocketAddress(numeric: "0.0.0.0", port: 8200))
-    let fixture = try WatchFixture.consul(
+    let fixture = try MachineFixture.consul(
       rules: SelectionRules(target: .ip, scheme: .https),
       targets: TargetGuard(listeners: [listener]), verifies: verifies)
     let answer = consulAnswer(entry("vault-a", nodeAddress: "10.0.0.7"))
     try fixture.consul(answer)
     fixture.probes(["10.0.0.7": 200])
     #expect(fixture.node == "vault-a")
-    fixture.watch.localHosts = ["10.0.0.8"]
+    fixture.machine.localHosts = ["10.0.0.8"]
     #expect(fixture.node == "vault-a")
-    fixture.watch.localHosts = ["10.0.0.7", "10.0.0.8"]
+    fixture.machine.localHosts = ["10.0.0.7", "10.0.0.8"]
     #expect(fixture.node == nil)
     try fixture.consul(answer)
     #expect(fixture.node == nil)
-    fixture.watch.localHosts = ["10.0.0.8"]
+    fixture.machine.localHosts = ["10.0.0.8"]
     try fixture.consul(answer)
     fixture.probes(["10.0.0.7": 200])
     #expect(fixture.node == "vault-a")
   }
 
-  private func fixture() throws -> WatchFixture {
-    try WatchFixture.consul(targets: TargetGuard(allowed: [try TargetPattern("vault-*")]))
+  private func fixture() throws -> MachineFixture {
+    try MachineFixture.consul(targets: TargetGuard(allowed: [try TargetPattern("vault-*")]))
   }
 
   @Test("A refused target leaves the choice to the next, and is logged once and counted")
@@ -100,13 +100,30 @@ struct TargetGuardTests {
     fixture.metrics.update { #expect($0.refusedTargets == 1) }
   }
 
-  @Test("Where nobody else claims to be active, the last good one stays")
+  @Test(
+    "A new active node that is refused keeps the old one only as long as that one does not deny it")
   func last() throws {
     let fixture = try fixture()
+    let evil = entry("evil", modifyIndex: 99)
     try fixture.consul(consulAnswer(entry("vault-a")))
-    try fixture.consul(consulAnswer(entry("evil") + "," + entry("vault-a", tags: #"["standby"]"#)))
+    try fixture.consul(consulAnswer(evil + "," + entry("vault-a")))
     #expect(fixture.node == "vault-a")
-    try fixture.consul(consulAnswer(entry("vault-a", tags: #"["standby"]"#)))
+    try fixture.consul(consulAnswer(evil + "," + entry("vault-a", tags: #"["standby"]"#)))
+    #expect(fixture.node == nil)
+    #expect(fixture.status.nodes.map(\.reason).first == "evil:8200 is outside --allow-target")
+  }
+
+  @Test(
+    "Nor does it keep one that is dead or gone",
+    arguments: [#"[{"CheckID":"serfHealth","Status":"critical"}]"#, nil] as [String?])
+  func lastButDead(checks: String?) throws {
+    let fixture = try fixture()
+    let evil = entry("evil", modifyIndex: 99)
+    try fixture.consul(consulAnswer(entry("vault-a")))
+    let old = checks.map { "," + entry("vault-a", checks: $0) } ?? ""
+    try fixture.consul(consulAnswer(evil + old))
+    fixture.clock.advance(by: .seconds(5))
+    _ = fixture.due()
     #expect(fixture.node == nil)
   }
 
@@ -115,7 +132,7 @@ struct TargetGuardTests {
     let address = try VaultAddress("https://127.0.0.1:8200")
     let source = try ProbeSource(addresses: [address], security: OutboundSecurity())
     let listener = try #require(SocketAddress(numeric: "::", port: 8200))
-    let fixture = WatchFixture(
+    let fixture = MachineFixture(
       DiscoveryConfiguration(
         source: .vault(source), targets: TargetGuard(listeners: [listener]), version: "1"))
     fixture.probes(["127.0.0.1": 200])

@@ -68,7 +68,11 @@ struct OutboundAnswer: Sendable {
 /// Why there is no whole answer.
 struct OutboundFailure: Error, Equatable, Sendable {
   enum Kind: String, Sendable {
-    /// Nobody could be reached, or not in time.
+    /// Nobody listens there.
+    case refused
+    /// The connection was reset, or ended without an answer.
+    case reset
+    /// Nobody could be reached.
     case unreachable
     case timedOut = "timeout"
     /// The connection ended, or what came is not HTTP.

@@ -7,7 +7,7 @@ final class TransferLoop {
   typealias Finished = (question: Question, result: Result<OutboundAnswer, OutboundFailure>)
 
   /// The most idle connections that are kept.
-  static let connectionsMax = ProbeBoard.nodesMax + 1
+  static let connectionsMax = VaultNodes.nodesMax + 1
 
   private let multi: UnsafeMutableRawPointer
   /// By the address of its handle.

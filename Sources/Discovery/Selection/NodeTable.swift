@@ -94,57 +94,70 @@ extension NodeTable {
 
   /// What `machine` knows.
   init(_ machine: DiscoveryMachine) {
-    let chosen = machine.report.published
+    let selection = machine.selection
+    let chosen = machine.publisher.published
     target = chosen?.target.origin
-    if let selection = machine.selection {
-      rows = selection.verdicts.map { Row($0, board: machine.board, chosen: chosen) }
+    if let catalogue = machine.catalogue {
+      rows = catalogue.nodes.map { Row($0, selection, chosen: chosen) }
     } else {
-      rows = (machine.board?.nodes ?? []).map { Row($0, chosen: chosen) }
+      rows = selection.known.map { Row($0, selection, chosen: chosen) }
     }
     guard chosen == nil else {
       reason = nil
       return
     }
     reason =
-      machine.report.status.lastError ?? machine.selection?.forbidden.first
+      machine.publisher.status.lastError ?? selection.forbidden.first
       ?? (rows.isEmpty ? "the service has no instance" : "no node is active")
   }
 }
 
 extension NodeTable.Row {
-  fileprivate init(_ verdict: NodeVerdict, board: ProbeBoard?, chosen: ActiveNode?) {
-    let own = verdict.target.flatMap { board?.state(of: $0) }
-    name = verdict.name
-    address = verdict.target?.authority ?? "-"
-    role = own.map { "\(verdict.role), says \($0.name)" } ?? verdict.role
-    let failing = verdict.checks.filter { $0.status != "passing" }
+  fileprivate init(_ node: RegisteredNode, _ selection: Selection, chosen: ActiveNode?) {
+    let known = selection.known.first { $0.node.target == node.target }
+    name = node.name
+    address = node.target?.authority ?? "-"
+    let isAsked = known.map { $0.opinion != .notAsked } ?? false
+    role = isAsked ? "\(node.role), says \(known?.state.name ?? "")" : node.role
+    let failing = node.checks.filter { $0.status != "passing" }
     checks =
       failing.isEmpty
-      ? "\(verdict.checks.count) passing"
+      ? "\(node.checks.count) passing"
       : failing.map { "\($0.id) \($0.status)" }.joined(separator: ", ")
-    isChosen = chosen != nil && chosen == verdict.node
-    let isCandidate = verdict.outcome == .chosen || verdict.outcome == .outranked
-    self.verdict =
-      switch verdict.outcome {
-      case _ where isChosen && own == .active: "chosen: it says itself that it is active"
-      case .chosen where isChosen: "chosen: the newest registration of those that could be"
-      case _ where isChosen: "chosen"
-      case .refused(let reason), .forbidden(let reason): "no: \(reason)"
-      case _ where isCandidate && own != nil: "no: it does not say itself that it is active"
-      default: "no: another registration is newer"
-      }
+    isChosen = chosen != nil && chosen == node.node
+    if let known {
+      verdict = Self.verdict(known, selection, isChosen: isChosen)
+    } else if case .barred(let refusal) = node.registration {
+      verdict = "no: \(refusal.text)"
+    } else {
+      verdict = "no"
+    }
   }
 
-  fileprivate init(_ node: ProbeBoard.Node, chosen: ActiveNode?) {
-    name = node.node.name
-    address = node.node.target.authority
-    role = node.state.name
+  fileprivate init(_ known: Selection.Known, _ selection: Selection, chosen: ActiveNode?) {
+    name = known.node.name
+    address = known.node.target.authority
+    role = known.state.name
     checks = "-"
-    isChosen = node.node == chosen
-    verdict =
-      switch node.state {
-      case .active: isChosen ? "chosen: it says itself that it is active" : "no: another is active"
-      default: "no: \(node.state.text)"
+    isChosen = chosen == known.node
+    verdict = Self.verdict(known, selection, isChosen: isChosen)
+  }
+
+  private static func verdict(
+    _ known: Selection.Known, _ selection: Selection, isChosen: Bool
+  ) -> String {
+    if isChosen {
+      return switch known.opinion {
+      case .active, .overdue: "chosen: it says itself that it is active"
+      case .notAsked: "chosen: the newest registration of those that could be"
+      default: "chosen: it was active"
       }
+    }
+    if let refusal = selection.refusal(of: known) { return "no: \(refusal.text)" }
+    return switch (selection.standing(of: known), known.opinion) {
+    case (.candidate, .notAsked): "no: another registration is newer"
+    case (.candidate, _): "no: another is active"
+    default: "no: it has not answered"
+    }
   }
 }

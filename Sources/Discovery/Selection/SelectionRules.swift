@@ -14,15 +14,18 @@ package enum SelectionMode: Hashable, Sendable {
 package struct SelectionRules: Hashable, Sendable {
   package var mode: SelectionMode
   package var activeTag: String
+  /// Instances without all of these are not looked at: a secondary cluster may have the same service name.
+  package var requiredTags: [String]
   package var target: TargetRule
   package var scheme: RedirectTarget.Scheme
 
   package init(
-    mode: SelectionMode = .auto(id: nil), activeTag: String = "active", target: TargetRule = .node,
-    scheme: RedirectTarget.Scheme = .http
+    mode: SelectionMode = .auto(id: nil), activeTag: String = "active",
+    requiredTags: [String] = [], target: TargetRule = .node, scheme: RedirectTarget.Scheme = .http
   ) {
     self.mode = mode
     self.activeTag = activeTag
+    self.requiredTags = requiredTags
     self.target = target
     self.scheme = scheme
   }
@@ -34,4 +37,6 @@ package struct SelectionRules: Hashable, Sendable {
 
   /// What Vault's own registration puts on a service.
   static let vaultTags: Set<String> = ["active", "standby", "performance-standby", "initialized"]
+  /// How the ID of Vault's own check ends.
+  static let vaultCheckSuffix = ":vault-sealed-check"
 }

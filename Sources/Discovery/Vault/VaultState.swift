@@ -15,10 +15,23 @@ enum VaultState: Equatable, Sendable {
   case removed
   /// A status that is not one of Vault's: something else answers there.
   case unexpected(Int)
+  /// Nobody listens there, or the connection was reset: whatever was there is gone.
+  case refusing(String)
+  /// The handshake failed, or the certificate is not trusted.
+  case untrusted(String)
   /// No answer.
   case unreachable(String)
   /// Not asked yet.
   case unknown
+
+  init(_ failure: OutboundFailure) {
+    self =
+      switch failure.kind {
+      case .refused, .reset: .refusing(failure.reason)
+      case .tls: .untrusted(failure.reason)
+      default: .unreachable(failure.reason)
+      }
+  }
 
   init(status: Int) {
     self =
@@ -47,14 +60,34 @@ enum VaultState: Equatable, Sendable {
     case .sealed: 503
     case .removed: 530
     case .unexpected(let status): status
-    case .unreachable, .unknown: 0
+    case .refusing, .untrusted, .unreachable, .unknown: 0
+    }
+  }
+
+  /// What it says of the one question.
+  enum Bearing: Equatable, Sendable {
+    case affirms, denies
+    /// Something answers that is not Vault.
+    case unclear
+    /// Nothing answers, or nothing that is trusted.
+    case silence
+  }
+
+  var bearing: Bearing {
+    switch self {
+    case .active: .affirms
+    case .standby, .disasterRecoverySecondary, .performanceStandby, .strayedStandby, .uninitialized,
+      .sealed, .removed, .refusing:
+      .denies
+    case .unexpected: .unclear
+    case .untrusted, .unreachable, .unknown: .silence
     }
   }
 
   /// Vault itself has said so.
   var isAnswer: Bool {
     switch self {
-    case .unexpected, .unreachable, .unknown: false
+    case .unexpected, .refusing, .untrusted, .unreachable, .unknown: false
     default: true
     }
   }
@@ -71,6 +104,8 @@ enum VaultState: Equatable, Sendable {
     case .sealed: "sealed"
     case .removed: "removed"
     case .unexpected: "unexpected"
+    case .refusing: "refusing"
+    case .untrusted: "untrusted"
     case .unreachable: "unreachable"
     case .unknown: "unknown"
     }
@@ -80,7 +115,8 @@ enum VaultState: Equatable, Sendable {
   var text: String {
     switch self {
     case .unexpected(let status): "unexpected status \(status)"
-    case .unreachable(let reason): "unreachable: \(reason)"
+    case .refusing(let reason), .untrusted(let reason), .unreachable(let reason):
+      "\(name): \(reason)"
     default: name
     }
   }

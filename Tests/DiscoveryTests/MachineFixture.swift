@@ -59,19 +59,19 @@ private struct Handler: LogHandler {
   }
 }
 
-/// A watch without sockets: the test answers what the watch asks.
-final class WatchFixture {
+/// The machine without sockets: the test answers what it asks.
+final class MachineFixture {
   let clock = ManualClock()
   let cell: ActiveNodeCell
   let logged = LogCapture()
-  let watch: DiscoveryMachine
+  let machine: DiscoveryMachine
   let metrics = DiscoveryMetrics()
   /// What `probe` numbers.
   var targets: [RedirectTarget] = []
 
   init(_ configuration: DiscoveryConfiguration, random: Double = 0.5) {
     cell = ActiveNodeCell(status: DiscoveryStatus(source: .consul), time: clock.source)
-    watch = DiscoveryMachine(configuration, cell: cell, log: logged.log, metrics: metrics) {
+    machine = DiscoveryMachine(configuration, cell: cell, log: logged.log, metrics: metrics) {
       random
     }
   }
@@ -81,21 +81,22 @@ final class WatchFixture {
     environment: [String: String] = [:], staleLimit: Duration = .seconds(300),
     pollInterval: Duration = .seconds(5), targets: TargetGuard = TargetGuard(),
     verifies: Bool = false
-  ) throws -> WatchFixture {
+  ) throws -> MachineFixture {
     let access = try ConsulAccess(address: address, environment: Environment(environment))
     let source = try ConsulSource(
       access: access, rules: rules, pollInterval: pollInterval,
       verification: verifies ? ProbeSettings(security: OutboundSecurity()) : nil)
-    return WatchFixture(
+    return MachineFixture(
       DiscoveryConfiguration(
         source: .consul(source), staleLimit: staleLimit, targets: targets, version: "1.2.3"))
   }
 
-  static func probes(_ hosts: [String], staleLimit: Duration = .seconds(300)) throws -> WatchFixture
+  static func probes(_ hosts: [String], staleLimit: Duration = .seconds(300)) throws
+    -> MachineFixture
   {
     let addresses = try hosts.map { try VaultAddress("https://\($0):8200") }
     let source = try ProbeSource(addresses: addresses, security: OutboundSecurity())
-    let fixture = WatchFixture(
+    let fixture = MachineFixture(
       DiscoveryConfiguration(source: .vault(source), staleLimit: staleLimit, version: "1.2.3"))
     fixture.targets = addresses.map(\.target)
     return fixture
@@ -106,15 +107,20 @@ final class WatchFixture {
 
   /// The questions that are due now.
   func due() -> [(question: Question, request: OutboundRequest)] {
-    let asked = watch.due(now: clock.now)
-    for (question, request) in asked where question == .consul { query = request }
+    let asked = machine.due(now: clock.now)
+    for (question, request) in asked {
+      if question == .consul { query = request } else { probesOut.append(question) }
+    }
     return asked
   }
+
+  /// The probes that are out.
+  private var probesOut: [Question] = []
 
   /// The query that is out to Consul.
   private var query: OutboundRequest?
 
-  /// Moves the clock until the watch wants something, and gives the request to Consul.
+  /// Moves the clock until the machine wants something, and gives the request to Consul.
   func nextQuery() throws -> OutboundRequest {
     for _ in 0..<10 {
       _ = due()
@@ -122,7 +128,7 @@ final class WatchFixture {
         self.query = nil
         return query
       }
-      let next = try #require(watch.nextAt)
+      let next = try #require(machine.nextAt)
       clock.advance(by: max(.zero, next - clock.now.monotonic))
     }
     throw Stuck()
@@ -134,35 +140,52 @@ final class WatchFixture {
   @discardableResult
   func consul(_ answer: OutboundAnswer) throws -> OutboundRequest {
     let request = try nextQuery()
-    watch.take(.success(answer), to: .consul, now: clock.now)
+    machine.take(.success(answer), to: .consul, now: clock.now)
     return request
   }
 
   @discardableResult
   func consulFails(_ reason: String = "Connection refused") throws -> OutboundRequest {
     let request = try nextQuery()
-    watch.take(
+    machine.take(
       .failure(OutboundFailure(kind: .unreachable, reason: reason)), to: .consul, now: clock.now)
     return request
   }
 
-  /// Has every probe that is due answered: with a status, or not at all where there is none for its host.
+  /// Has every probe that is due or out answered: with a status, or not at all where there is none for its host.
   func probes(_ states: [String: Int]) {
-    for (question, _) in due() {
+    _ = due()
+    let questions = probesOut
+    probesOut = []
+    for question in questions {
       guard case .probe(.health(let target)) = question else { continue }
       let result: Result<OutboundAnswer, OutboundFailure> =
-        states[target.host].map { .success(OutboundAnswer(status: $0)) }
+        states[target.host].map { .success(vaultAnswer($0)) }
         ?? .failure(OutboundFailure(kind: .unreachable, reason: "refused"))
-      watch.take(result, to: question, now: clock.now)
+      machine.take(result, to: question, now: clock.now)
     }
   }
 
   func probe(_ index: Int, _ status: Int?) {
     let result: Result<OutboundAnswer, OutboundFailure> =
-      status.map { .success(OutboundAnswer(status: $0)) }
+      status.map { .success(vaultAnswer($0)) }
       ?? .failure(OutboundFailure(kind: .timedOut, reason: "timed out"))
-    watch.take(result, to: .probe(.health(targets[index])), now: clock.now)
+    let question = Question.probe(.health(targets[index]))
+    probesOut.removeAll { $0 == question }
+    machine.take(result, to: question, now: clock.now)
   }
+}
+
+/// What a Vault says with this status.
+func vaultAnswer(_ status: Int) -> OutboundAnswer {
+  var answer = OutboundAnswer(status: status)
+  let isStandby = [429, 472, 473, 474].contains(status)
+  answer.body = Array(
+    """
+    {"initialized":\(status != 501),"sealed":\(status == 503 || status == 501),\
+    "standby":\(isStandby || status == 503 || status == 501)}
+    """.utf8)
+  return answer
 }
 
 /// An answer of Consul with these entries.

@@ -2,13 +2,41 @@
 import Redirect
 import Testing
 
-@Suite("Choosing among Consul's instances")
-struct NodeSelectionTests {
+@Suite("Reading Consul's instances")
+struct CatalogueTests {
+  /// A catalogue, and whom it has chosen where nodes are not asked.
+  @dynamicMemberLookup
+  private struct Chosen {
+    let catalogue: Catalogue
+    let selection: Selection
+
+    init(_ entries: [ServiceEntry], rules: SelectionRules) {
+      catalogue = Catalogue(entries, rules: rules)
+      selection = Selection(
+        known: catalogue.distinct.compactMap { registered in
+          registered.node.map {
+            Selection.Known(
+              node: $0, registration: registered.registration, opinion: .notAsked,
+              modifyIndex: registered.modifyIndex)
+          }
+        }, published: nil)
+    }
+
+    var chosen: ActiveNode? {
+      if case .publish(let node) = selection.decision { node } else { nil }
+    }
+    var candidates: Int { selection.candidates.count }
+
+    subscript<Value>(dynamicMember path: KeyPath<Catalogue, Value>) -> Value {
+      catalogue[keyPath: path]
+    }
+  }
+
   private func select(
     _ entries: [String], _ rules: SelectionRules = SelectionRules()
-  ) throws -> NodeSelection {
+  ) throws -> Chosen {
     let body = Array("[\(entries.joined(separator: ","))]".utf8)
-    return NodeSelection(try ServiceEntry.list(from: body), rules: rules)
+    return Chosen(try ServiceEntry.list(from: body), rules: rules)
   }
 
   private static func check(_ id: String, _ status: String, service: String = "vault") -> String {
@@ -39,7 +67,12 @@ struct NodeSelectionTests {
   func critical(id: String, status: String, isChosen: Bool) throws {
     let selection = try select([entry("a", checks: Self.check(id, status, service: ""))])
     #expect((selection.chosen != nil) == isChosen)
-    if !isChosen { #expect(selection.verdicts[0].outcome == .refused("check \(id) is critical")) }
+    if !isChosen {
+      let text = "check \(id) is critical"
+      let expected: Registration =
+        id.contains("maintenance") ? .barred(Refusal(.maintenance, text)) : .critical(text)
+      #expect(selection.nodes[0].registration == expected)
+    }
   }
 
   @Test("A check without a status is critical")
@@ -79,7 +112,7 @@ struct NodeSelectionTests {
     ])
   func lenient(text: String) throws {
     let selection = try select([text], SelectionRules(mode: .tag))
-    #expect(selection.verdicts[0].outcome == .refused("it has no tag active"))
+    #expect(selection.nodes[0].registration == .inactive("it has no tag active"))
   }
 
   @Test(
@@ -118,9 +151,9 @@ struct NodeSelectionTests {
         entry("c", checks: Self.check("other", "passing")),
       ], rules)
     #expect(selection.chosen?.name == "b")
-    #expect(selection.verdicts.map(\.role) == ["standby", "active", "standby"])
-    #expect(selection.verdicts[0].outcome == .refused("check up is warning"))
-    #expect(selection.verdicts[2].outcome == .refused("it has no check up"))
+    #expect(selection.nodes.map(\.role) == ["standby", "active", "standby"])
+    #expect(selection.nodes[0].registration == .inactive("check up is warning"))
+    #expect(selection.nodes[2].registration == .inactive("it has no check up"))
   }
 
   @Test("Without a name every check of the service has to pass; node checks must not be critical")
@@ -133,7 +166,8 @@ struct NodeSelectionTests {
     #expect(try select([entry("a", checks: both)], rules).chosen == nil)
     #expect(try select([entry("a", checks: node)], rules).chosen?.name == "a")
     #expect(
-      try select([entry("a")], rules).verdicts[0].outcome == .refused("the service has no check"))
+      try select([entry("a")], rules).nodes[0].registration == .inactive("the service has no check")
+    )
   }
 
   @Test(
@@ -150,6 +184,39 @@ struct NodeSelectionTests {
         entry("b", tags: tags, checks: Self.check("up", "critical")),
       ], rules)
     #expect(selection.chosen?.name == expected)
+  }
+
+  @Test("auto goes by no check where Vault has registered its own, seen without its tags")
+  func vaultsOwnCheck() throws {
+    let own = "vault:10.0.0.1:8200:vault-sealed-check"
+    let selection = try select([entry("a", tags: "[]", checks: Self.check(own, "passing"))])
+    #expect(selection.chosen == nil)
+    #expect(selection.nodes[0].registration == .inactive("it has no tag active"))
+  }
+
+  @Test("An instance without a required tag is another cluster's: barred, whatever it says")
+  func requiredTags() throws {
+    let rules = SelectionRules(requiredTags: ["eu", "primary"])
+    let selection = try select(
+      [
+        entry("a", tags: #"["active","primary"]"#, modifyIndex: 99),
+        entry("b", tags: #"["active","primary","eu"]"#),
+      ], rules)
+    #expect(selection.chosen?.name == "b")
+    #expect(selection.nodes[0].registration == .barred(Refusal(.requiredTag, "it has no tag eu")))
+    #expect(selection.askable.map(\.name) == ["b"])
+  }
+
+  @Test("One target registered twice is asked once, as the better of both")
+  func twice() throws {
+    let rules = SelectionRules(target: .service)
+    let selection = try select(
+      [
+        entry("old", tags: #"["standby"]"#, address: "10.0.0.9", modifyIndex: 99),
+        entry("new", address: "10.0.0.9"),
+      ], rules)
+    #expect(selection.askable.map(\.name) == ["new"])
+    #expect(selection.chosen?.name == "new")
   }
 
   @Test("A body that is something else is an error, never an empty list")
