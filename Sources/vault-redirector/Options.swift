@@ -281,7 +281,8 @@ struct DiscoveryOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "How long a request waits for an active node before it gets 503; 0: not at all.", valueName: "seconds"))
+      "How long a request waits for an active node before it gets 503; 0: not at all.",
+      valueName: "seconds"))
   var hold = 10.0
 
   @Option(help: ArgumentHelp("Requests that wait at once.", valueName: "number"))
