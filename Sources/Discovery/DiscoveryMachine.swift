@@ -165,7 +165,11 @@ final class DiscoveryMachine {
       publisher.answered(at: now, note: note)
     case .partial:
       // Whom it names as active is; nobody is missing in it.
-      if new.namesActive || catalogue == nil { catalogue = new }
+      if nodes != nil {
+        catalogue = catalogue.map { new.completed(by: $0) } ?? new
+      } else if new.namesActive || catalogue == nil {
+        catalogue = new
+      }
       if new.namesActive {
         publisher.answered(at: now, note: note)
       } else {
@@ -232,7 +236,7 @@ final class DiscoveryMachine {
   private func known(_ node: ActiveNode, _ modifyIndex: UInt64) -> Selection.Known {
     var known = Selection.Known(
       node: node, registration: registration(of: node),
-      opinion: nodes?.opinion(of: node.target) ?? .notAsked, modifyIndex: modifyIndex)
+      opinion: nodes.map { $0.opinion(of: node.target) } ?? .notAsked, modifyIndex: modifyIndex)
     known.isClaiming = catalogue?.registration(of: node.target) == .active
     if let word = nodes?.word(of: node.target) {
       known.isClaiming = known.isClaiming || word.isActive

@@ -182,6 +182,16 @@ struct ProbeTests {
     #expect(try pauses(of: "b", in: fixture, for: .seconds(10), [:]) == [250])
   }
 
+  @Test(
+    "Many nodes are asked less often, so that all of them together are asked 200 times a second at most"
+  )
+  func manyNodes() throws {
+    let hosts = (0..<64).map { "n\($0)" }
+    let fixture = try MachineFixture.probes(hosts)
+    _ = try pauses(of: "n0", in: fixture, for: .milliseconds(500), [:])
+    #expect(try pauses(of: "n0", in: fixture, for: .seconds(2), [:]) == [320])
+  }
+
   @Test("Another's changed answer, and a connection that ends, have everybody asked at once")
   func atOnce() throws {
     let fixture = try fixture()

@@ -48,7 +48,18 @@ struct Catalogue: Equatable, Sendable {
     _ entries: [ServiceEntry], rules: SelectionRules, completeness: Completeness = .complete
   ) {
     let reading = CatalogueReading(entries, rules: rules)
-    nodes = entries.map { reading.read($0) }
+    self.init(entries.map { reading.read($0) }, completeness)
+  }
+
+  /// This answer, and what an older one says of the nodes that it does not name.
+  func completed(by older: Catalogue) -> Catalogue {
+    let named = Set(nodes.compactMap(\.target))
+    let rest = older.nodes.filter { node in node.target.map { !named.contains($0) } ?? false }
+    return Catalogue(nodes + rest, completeness)
+  }
+
+  private init(_ nodes: [RegisteredNode], _ completeness: Completeness) {
+    self.nodes = nodes
     self.completeness = completeness
     var seen: Set<RedirectTarget> = []
     distinct = nodes.filter { $0.target != nil }.sorted { $0.rank < $1.rank }

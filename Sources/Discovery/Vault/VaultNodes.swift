@@ -26,6 +26,8 @@ struct VaultNodes {
   static let searchInterval = Duration.milliseconds(50)
   static let searchTime = Duration.seconds(5)
   static let longSearchInterval = Duration.milliseconds(250)
+  /// With many nodes the pauses are longer, so that all of them together are not asked more often than once in this time.
+  static let shortestInterval = Duration.milliseconds(5)
   /// An active node's answer that is out for so long is late.
   static let lateAfter = Duration.milliseconds(250)
 
@@ -136,7 +138,8 @@ struct VaultNodes {
       return nodes[index].word.isActive ? min(interval, Self.activeInterval) : interval
     }
     let isLong = now - searchingSince >= Self.searchTime
-    return min(interval, isLong ? Self.longSearchInterval : Self.searchInterval)
+    let pause = min(interval, isLong ? Self.longSearchInterval : Self.searchInterval)
+    return max(pause, Self.shortestInterval * nodes.count)
   }
 
   /// Takes the answer to `.activeTime`: nil where the node names none.
@@ -168,11 +171,11 @@ struct VaultNodes {
   /// A node of which nothing has come back for so many probes in a row is lost, where others answer.
   private static let silencesMax = 2
 
-  /// What the node behind a target says, seen together with the others; `.notAsked` where it is not on the list.
+  /// What the node behind a target says, seen together with the others.
   func opinion(of target: RedirectTarget) -> Selection.Opinion {
     switch word(of: target) {
-    case nil: .notAsked
-    case .unheard: .unheard
+    // Who is not asked has not been heard: no node is believed that has not spoken.
+    case nil, .unheard: .unheard
     case .active: .active
     case .overdue: .overdue
     case .inactive: .denied
