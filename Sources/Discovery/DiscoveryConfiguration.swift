@@ -89,7 +89,7 @@ package struct ConsulSource: Sendable {
   /// - Throws: an error naming `--service` where there is none, or `--verify-target` where nothing would be verified.
   package init(
     access: ConsulAccess, service: String = "vault", rules: SelectionRules,
-    pollInterval: Duration = .seconds(5), wait: Duration = .seconds(60),
+    pollInterval: Duration = .seconds(5), wait: Duration = .seconds(10),
     verification: ProbeSettings? = nil
   ) throws(DiscoveryError) {
     guard !service.isEmpty, service.utf8.count <= 253 else {

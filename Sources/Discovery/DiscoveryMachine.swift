@@ -144,8 +144,8 @@ final class DiscoveryMachine {
       let finding = consul?.take(result, now: now.monotonic, random: random())
     else { return }
     metrics.update { [consul] in
-      $0.knowsLeader = consul?.knowsLeader
-      $0.lastContact = consul?.lastContact
+      $0.knowsLeader = consul?.freshness?.knowsLeader
+      $0.lastContact = consul?.freshness?.lastContact
     }
     switch finding {
     case .repeating: publisher.debug("consul's answer is old, its leader is asked")

@@ -23,8 +23,8 @@ struct TraceTests {
       }
     }
     #expect(asked[0] == "http://127.0.0.1:8500/v1/health/service/vault?stale")
-    #expect(asked[1] == "http://127.0.0.1:8500/v1/health/service/vault?stale&index=24&wait=60000ms")
-    #expect(asked[21].hasSuffix("&index=51&wait=60000ms"))
+    #expect(asked[1] == "http://127.0.0.1:8500/v1/health/service/vault?stale&index=24&wait=10000ms")
+    #expect(asked[21].hasSuffix("&index=51&wait=10000ms"))
     #expect(fixture.logged.lines(containing: "active vault node changed").count == 7)
   }
 
@@ -59,7 +59,7 @@ struct TraceTests {
     _ = fixture.due()
     #expect(fixture.node == "vault-a")
     #expect(fixture.status.state == .silent)
-    let note = "no node visible: does the token grant service:read and node:read?"
+    let note = "no node visible; the token needs service:read and node:read"
     #expect(fixture.status.lastError == note)
     #expect(fixture.logged.lines(containing: note).count == 1)
   }

@@ -79,7 +79,7 @@ def test_nobody_visible_is_a_fact_and_may_be_the_tokens_fault(watch, consul):
     watching.follow("vault-a")
     consul.set([], X_Consul_Default_Acl_Policy="deny")
     watching.follow(None)
-    words = "does the token grant service:read and node:read?"
+    words = "the token needs service:read and node:read"
     watching.run.wait_for_line(words)
     assert words in watching.health()[1]["discovery"]["last_error"]
 

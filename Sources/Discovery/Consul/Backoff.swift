@@ -3,17 +3,21 @@
 struct Backoff {
   static let base = Duration.milliseconds(250)
   static let limit = Duration.seconds(15)
+  /// Of an agent on this machine that refuses connections: it restarts, and asking it costs nobody else anything.
+  static let localLimit = Duration.seconds(2)
 
   /// Failures since the last success.
   private(set) var failures = 0
 
   /// The wait before the next attempt.
   ///
-  /// - Parameter random: a number in 0..<1.
-  mutating func fail(random: Double) -> Duration {
+  /// - Parameters:
+  ///   - random: a number in 0..<1.
+  ///   - limit: what it stays below.
+  mutating func fail(random: Double, limit: Duration = Self.limit) -> Duration {
     failures += 1
     guard failures > 1 else { return .zero }
-    return Self.ceiling(failures: failures) * random
+    return min(limit, Self.ceiling(failures: failures)) * random
   }
 
   /// The longest wait after so many failures; at least 2.

@@ -2,6 +2,15 @@
 struct BlockingQuery {
   /// The index to block on; nil: ask without one, which is answered at once.
   private(set) var index: UInt64?
+  /// The index of the last answer, also after a `reset`.
+  private var last: UInt64?
+
+  /// Whether an answer with this `X-Consul-Index` is from before the one that was taken last: a snapshot was restored, the catalogue is
+  /// another one, or another server answers.
+  func isAfter(_ field: String?) -> Bool {
+    guard let last, let next = field.flatMap({ UInt64($0) }) else { return false }
+    return next < last
+  }
 
   /// Takes the `X-Consul-Index` of an answer.
   ///
@@ -13,6 +22,7 @@ struct BlockingQuery {
       index = nil
       return false
     }
+    last = next
     if let index, next < index {
       // A snapshot was restored, or another server answers: what is known of the order is void.
       self.index = nil

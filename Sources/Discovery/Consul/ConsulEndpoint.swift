@@ -1,3 +1,5 @@
+import Sys
+
 /// Where a Consul agent listens.
 package struct ConsulEndpoint: Hashable, Sendable {
   /// The transport and its address.
@@ -69,6 +71,16 @@ package struct ConsulEndpoint: Hashable, Sendable {
         "\(quotedAddress(text)) has a query or a fragment; only a path may follow the address")
     }
     return (.tcp(host: authority.host, port: authority.port ?? defaultPort), String(prefix))
+  }
+
+  /// On this machine, by its address alone: 127.0.0.0/8, ::1, `localhost` or a Unix socket.
+  package var isLocal: Bool {
+    switch place {
+    case .unix: true
+    case .tcp(let host, _):
+      host.lowercased() == "localhost"
+        || SocketAddress(numeric: host, port: 0)?.isLoopback == true
+    }
   }
 
   /// `host:port` or `unix:///path`: for logs and health.

@@ -16,11 +16,15 @@ struct ConsulWatch {
 
   /// The most bytes of an answer: 4 MiB.
   static let bodyBytesMax = 4 << 20
-  /// Older answers than this are asked for again of the leader.
-  static let lastContactMax = Duration.seconds(10)
   static let connectTimeout = Duration.seconds(5)
-  /// What a query may take beyond the time that Consul was asked to wait.
-  static let slack = Duration.seconds(10)
+  /// What a query may take beyond the time that Consul was asked to wait, and one that does not wait: with a wait of ten seconds
+  /// a hung agent is noticed within twenty.
+  static let slack = Duration.seconds(8)
+  /// While another agent than the first answers, the first is tried again so often, for so long.
+  static let returnInterval = Duration.seconds(60)
+  static let returnTimeout = Duration.seconds(2)
+  /// An agent that streams to us is asked for a plain answer so often: only that tells how old it is.
+  static let plainInterval = Duration.seconds(30)
 
   private let source: ConsulSource
   private let version: String
@@ -29,20 +33,29 @@ struct ConsulWatch {
   private var bucket = TokenBucket(capacity: 16, refill: .seconds(1))
   private var endpoint = 0
   private var token: String?
-  private var asksLeader = false
+  private var secrets: ConsulSecrets
+  /// The leader is asked since a server's answer was old: this one.
+  private var oldAnswer: (entries: [ServiceEntry], reason: String)?
+  private var asksLeader: Bool { oldAnswer != nil }
+  /// The first agent is being tried again while this one answers.
+  private var returnsFrom: Int?
+  private var nextReturn = Duration.zero
+  private var nextPlain = Duration.zero
+  /// Until then an empty list may be that of a catalogue which is being made again.
+  private var rebuiltUntil: Duration?
 
   /// A query is out: the next step is `take`.
   private(set) var isAsking = false
   /// When the next query is due, unless one is out.
   private(set) var nextAt = Duration.zero
   private(set) var index: UInt64?
-  /// What the last answer said of the server that gave it.
-  private(set) var knowsLeader: Bool?
-  private(set) var lastContact: Duration?
+  /// What the last answer that said anything of its server said.
+  private(set) var freshness: ConsulFreshness?
 
   init(_ source: ConsulSource, _ version: String) {
     self.source = source
     self.version = version
+    secrets = ConsulSecrets(credentials: source.access.credentials)
     readToken()
   }
 
@@ -57,12 +70,19 @@ struct ConsulWatch {
       return nil
     }
     isAsking = true
+    if endpoint != 0, nextReturn <= now {
+      returnsFrom = endpoint
+      endpoint = 0
+      nextReturn = now + Self.returnInterval
+      query.reset()
+    }
     var fields = [(name: "User-Agent", value: "vault-redirector/\(version)")]
     if let token { fields.append((name: "X-Consul-Token", value: token)) }
     var request = OutboundRequest(
       usesTLS: agent.usesTLS, host: "localhost", port: agent.usesTLS ? 443 : 80,
       path: agent.pathPrefix + path, fields: fields, credentials: source.access.credentials,
-      timeout: timeout, connectTimeout: Self.connectTimeout, bodyBytesMax: Self.bodyBytesMax,
+      timeout: timeout, connectTimeout: min(timeout, Self.connectTimeout),
+      bodyBytesMax: Self.bodyBytesMax,
       security: source.access.security)
     switch agent.place {
     case .tcp(let host, let port): (request.host, request.port) = (host, port)
@@ -76,7 +96,8 @@ struct ConsulWatch {
   private var isBlocking: Bool { !asksLeader && query.index != nil }
 
   private var timeout: Duration {
-    isBlocking ? source.wait + source.wait / 16 + Self.slack : Self.slack
+    if returnsFrom != nil { return Self.returnTimeout }
+    return isBlocking ? source.wait + source.wait / 16 + Self.slack : Self.slack
   }
 
   private var path: String {
@@ -104,75 +125,126 @@ struct ConsulWatch {
     _ result: Result<OutboundAnswer, OutboundFailure>, now: Duration, random: Double
   ) -> Finding {
     isAsking = false
+    let failure: ConsulFailure
     switch result {
-    case .failure(let failure):
-      return fail(failure.reason, now: now, random: random)
+    case .failure(let outbound):
+      failure = ConsulFailure(
+        reason: safe(outbound.reason), isRefused: outbound.kind == .refused, retryAfter: nil)
     case .success(let answer) where answer.status != 200:
-      // Before another token takes the place of the one that the answer may quote.
-      let reason = withoutToken(reason(of: answer))
+      failure = ConsulFailure(
+        reason: reason(of: answer), isRefused: false, retryAfter: answer.fields["retry-after"])
       if answer.status == 403, readToken() {
         // A rotated token: worth one attempt at once.
         backoff.succeed()
       }
-      return fail(reason, now: now, random: random, retryAfter: answer.fields["retry-after"])
     case .success(let answer):
-      return take(answer, now: now, random: random)
+      do {
+        return try take(answer, now: now)
+      } catch {
+        failure = error
+      }
     }
+    return fail(failure, now: now, random: random)
   }
 
-  private mutating func take(_ answer: OutboundAnswer, now: Duration, random: Double) -> Finding {
+  private mutating func take(
+    _ answer: OutboundAnswer, now: Duration
+  ) throws(ConsulFailure) -> Finding {
     if let coding = answer.fields["content-encoding"], coding.lowercased() != "identity" {
-      return fail(
-        "an answer in Content-Encoding \(sanitized(coding)), which was not asked for", now: now,
-        random: random)
-    }
-    knowsLeader = answer.fields["x-consul-knownleader"].map { $0 == "true" }
-    lastContact = answer.fields["x-consul-lastcontact"].flatMap { UInt32($0) }.map {
-      .milliseconds($0)
-    }
-    if !asksLeader, isTooOld {
-      asksLeader = true
-      query.reset()
-      nextAt = now
-      return .repeating
+      throw ConsulFailure(
+        reason: safe("an answer in Content-Encoding \(coding), which was not asked for"))
     }
     let entries: [ServiceEntry]
     do {
       entries = try ServiceEntry.list(from: answer.body)
     } catch {
-      return fail(describe(error), now: now, random: random)
+      throw ConsulFailure(reason: safe(describe(error)))
     }
-    asksLeader = false
+    let freshness = ConsulFreshness(answer)
+    if !freshness.isStreamed { self.freshness = freshness }
+    returnsFrom = nil
+    if endpoint == 0 { nextReturn = now + Self.returnInterval }
+    if !asksLeader, freshness.isOld {
+      oldAnswer = (entries, freshness.reason)
+      query.reset()
+      nextAt = now
+      return .repeating
+    }
+    oldAnswer = nil
     backoff.succeed()
+    follow(answer, isStreamed: freshness.isStreamed, now: now)
+    return finding(entries, answer, now: now)
+  }
+
+  /// What to ask next after an answer that counts.
+  private mutating func follow(_ answer: OutboundAnswer, isStreamed: Bool, now: Duration) {
+    let isEarlier = query.isAfter(answer.fields["x-consul-index"])
+    if isEarlier { rebuiltUntil = now + source.wait }
     let canBlock = query.receive(answer.fields["x-consul-index"])
     index = query.index
     nextAt = canBlock ? now : now + source.pollInterval
-    return .instances(entries, .complete, note: entries.isEmpty ? filterNote(answer) : nil)
+    if !isStreamed {
+      nextPlain = now + Self.plainInterval
+    } else if nextPlain <= now {
+      query.reset()
+      nextPlain = now + Self.plainInterval
+    }
   }
 
-  /// The server that answered has not heard of its leader for a while, or has none.
-  private var isTooOld: Bool {
-    knowsLeader == false || lastContact.map { $0 > Self.lastContactMax } ?? false
+  private mutating func finding(
+    _ entries: [ServiceEntry], _ answer: OutboundAnswer, now: Duration
+  ) -> Finding {
+    if !entries.isEmpty { rebuiltUntil = nil }
+    if answer.fields["x-consul-results-filtered-by-acls"] == "true" {
+      // Consul says so only to those it knows.
+      let note = "consul hides nodes from this token; it needs service:read and node:read"
+      return .instances(entries, .partial, note: note)
+    }
+    guard entries.isEmpty else { return .instances(entries, .complete, note: nil) }
+    if answer.fields["x-consul-default-acl-policy"] == "deny" {
+      let note = "no node visible; the token needs service:read and node:read"
+      return .instances([], .partial, note: note)
+    }
+    if let rebuiltUntil, now < rebuiltUntil {
+      return .instances([], .partial, note: "no node yet: consul's catalogue is being made again")
+    }
+    return .instances([], .complete, note: nil)
   }
 
   private mutating func fail(
-    _ reason: String, now: Duration, random: Double, retryAfter: String? = nil
+    _ failure: ConsulFailure, now: Duration, random: Double
   ) -> Finding {
-    asksLeader = false
+    if let other = returnsFrom {
+      // It was only tried: the other one goes on.
+      returnsFrom = nil
+      endpoint = other
+      query.reset()
+      nextAt = now
+      return .repeating
+    }
+    let old = oldAnswer
+    oldAnswer = nil
     query.reset()
-    let asked = retryAfter.flatMap { UInt32($0) }.map { Duration.seconds(Int64($0)) } ?? .zero
-    nextAt = now + max(backoff.fail(random: random), min(asked, Backoff.limit))
-    let agent = agentDescription
+    let limit = failure.isRefused && agent.isLocal ? Backoff.localLimit : Backoff.limit
+    let asked = failure.retryAfter.flatMap { UInt32($0) }.map { Duration.seconds(Int64($0)) }
+    nextAt =
+      now + max(backoff.fail(random: random, limit: limit), min(asked ?? .zero, Backoff.limit))
+    let reason = "\(agentDescription): \(failure.reason.text)"
     endpoint = (endpoint + 1) % source.access.endpoints.count
-    return .failure("\(agent): \(withoutToken(reason))")
+    nextReturn = now + Self.returnInterval
+    guard let old else { return .failure(reason) }
+    return .instances(
+      old.entries, .outdated, note: "\(reason); an answer is used although \(old.reason)")
   }
 
-  private func reason(of answer: OutboundAnswer) -> String {
+  private func safe(_ text: String) -> SafeText { SafeText(text, hiding: secrets.texts) }
+
+  private func reason(of answer: OutboundAnswer) -> SafeText {
     if (300..<400).contains(answer.status) {
-      return "status \(answer.status); redirects are not followed, check the address"
+      return safe("status \(answer.status); redirects are not followed, check the address")
     }
-    let text = sanitized(String(decoding: answer.body.prefix(256), as: UTF8.self))
-    return "status \(answer.status)" + (text.isEmpty ? "" : ": \(text)")
+    let start = "status \(answer.status)" + (answer.body.isEmpty ? "" : ": ")
+    return SafeText(Array(start.utf8) + answer.body, hiding: secrets.texts)
   }
 
   private func describe(_ error: ServiceHealthError) -> String {
@@ -181,21 +253,6 @@ struct ConsulWatch {
     case .notJSON: "an answer that is not JSON"
     case .notServiceHealth: "an answer that is not a list of service instances"
     }
-  }
-
-  /// An empty list may mean that the token sees nothing: Consul says so only to those it knows.
-  private func filterNote(_ answer: OutboundAnswer) -> String? {
-    guard
-      answer.fields["x-consul-results-filtered-by-acls"] == "true"
-        || answer.fields["x-consul-default-acl-policy"] == "deny"
-    else { return nil }
-    return "no node visible: does the token grant service:read and node:read?"
-  }
-
-  private func withoutToken(_ text: String) -> String {
-    guard let token, text.contains(token) else { return text }
-    return text.split(separator: token, omittingEmptySubsequences: false).joined(
-      separator: "[token]")
   }
 
   /// Reads the token file again.
@@ -211,6 +268,7 @@ struct ConsulWatch {
       // Read successfully when the configuration was made; while it is being replaced, the old token stays.
       token = (try? SmallFile.readToken(path, option: "CONSUL_HTTP_TOKEN_FILE")) ?? token
     }
+    secrets.add(token)
     return token != old
   }
 
@@ -219,9 +277,20 @@ struct ConsulWatch {
     readToken()
     backoff.succeed()
     query.reset()
+    oldAnswer = nil
+    returnsFrom = nil
     isAsking = false
     nextAt = .zero
   }
+}
+
+/// Why there is no answer that can be used.
+private struct ConsulFailure: Error {
+  let reason: SafeText
+  /// Nobody listens at the agent's address.
+  var isRefused = false
+  /// As sent.
+  var retryAfter: String?
 }
 
 /// `text` with everything but unreserved characters percent-encoded (RFC 3986 §2.3).
