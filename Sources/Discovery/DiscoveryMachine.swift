@@ -27,6 +27,8 @@ final class DiscoveryMachine {
   /// When each question that is out was asked.
   private var askedAt: [Question: Moment] = [:]
   private var consulFailures = 0
+  /// When the end of a connection counts again.
+  private var nextEnd = Duration.zero
 
   /// Whether the published node is missing in Consul's complete answers.
   private enum Vanishing: Equatable {
@@ -99,6 +101,9 @@ final class DiscoveryMachine {
     return result
   }
 
+  /// For so long at most a node's certificate is not verified again.
+  private static let connectionAgeMax = Duration.seconds(60)
+
   private func request(_ question: ProbeQuestion, _ settings: ProbeSettings) -> OutboundRequest {
     let (target, path) =
       switch question {
@@ -109,7 +114,8 @@ final class DiscoveryMachine {
       usesTLS: target.scheme == .https, host: target.host, port: target.port, path: path,
       fields: [("User-Agent", "vault-redirector/\(configuration.version)")],
       timeout: settings.timeout, connectTimeout: settings.timeout,
-      bodyBytesMax: VaultState.bodyBytesMax, security: settings.security)
+      bodyBytesMax: VaultState.bodyBytesMax, security: settings.security,
+      connectionAgeMax: Self.connectionAgeMax, watchesConnection: path == "/v1/sys/health")
   }
 
   /// Takes what became of a question.
@@ -135,7 +141,9 @@ final class DiscoveryMachine {
 
   /// The idle connection to the node that was asked this has ended: something has happened there.
   func connectionEnded(_ question: Question, now: Moment) {
-    guard case .probe = question else { return }
+    guard case .probe = question, now.monotonic >= nextEnd else { return }
+    // Not more often: whoever ends each connection after its answer, or sends what nobody asked for, is asked no more for it.
+    nextEnd = now.monotonic + .seconds(1)
     nodes?.hurry(now: now.monotonic)
   }
 
@@ -205,7 +213,7 @@ final class DiscoveryMachine {
   ) {
     let state: VaultState =
       switch result {
-      case .success(let answer): VaultState(status: answer.status)
+      case .success(let answer): VaultState(answer)
       case .failure(let failure): VaultState(failure)
       }
     guard let old = nodes?.nodes.first(where: { $0.node.target == target }) else { return }
@@ -309,13 +317,11 @@ final class DiscoveryMachine {
     return nodes?.isComplete ?? true
   }
 
-  /// Reads again what may be read again, and asks at once.
-  ///
-  /// - Returns: the questions to give up.
-  func reload(now: Moment) -> [Question] {
-    nodes?.hurry(now: now.monotonic)
-    guard consul != nil else { return [] }
+  /// Reads again what may be read again, and asks everybody at once. All questions that are out are given up by it: no answer to them
+  /// may be given to `take` any more.
+  func reload(now: Moment) {
+    askedAt = [:]
+    nodes?.askAgain(now: now.monotonic)
     consul?.reload()
-    return [.consul]
   }
 }

@@ -5,7 +5,7 @@ package import Sys
 package import Telemetry
 
 /// Finds the active node, on a thread of its own named `discovery`, and publishes it.
-// Unchecked: `loop` and `hasWarnedOfHosts` are used by the discovery thread alone, but for `wake`, which libcurl allows from any thread, and for
+// Unchecked: `loop`, `hasWarnedOfHosts` and `isFailing` are used by the discovery thread alone, but for `wake`, which libcurl allows from any thread, and for
 // `deinit`, which nobody else can see. All other properties are constants that are Sendable themselves.
 package final class DiscoveryThread: @unchecked Sendable {
   private let configuration: DiscoveryConfiguration
@@ -16,6 +16,7 @@ package final class DiscoveryThread: @unchecked Sendable {
   private let loop: TransferLoop
   private let metrics = DiscoveryMetrics()
   private var hasWarnedOfHosts = false
+  private var isFailing = false
   private let isStopping = Atomic(false)
   private let isReloading = Atomic(false)
   private let thread = Mutex<WorkerThread?>(nil)
@@ -74,17 +75,29 @@ package final class DiscoveryThread: @unchecked Sendable {
         // Where this machine has another address now, what was chosen may be ourselves.
         let isMoved = lookAround(machine)
         if isAsked || isMoved {
-          for question in machine.reload(now: time.now()) { loop.cancel(question) }
+          loop.forgetConnections()
+          machine.reload(now: time.now())
         }
       }
       let now = time.now()
       for (question, request) in machine.due(now: now) { loop.start(request, for: question) }
       let pause = machine.nextAt.map { $0 - now.monotonic } ?? .seconds(60)
-      for (question, result) in loop.turn(timeout: min(pause, LocalHosts.interval)) {
+      let events = loop.turn(timeout: min(pause, LocalHosts.interval))
+      for question in events.ended { machine.connectionEnded(question, now: time.now()) }
+      for (question, result) in events.finished {
         machine.take(result, to: question, now: time.now())
       }
+      warnOfFailure()
     }
     loop.cancelAll()
+  }
+
+  /// libcurl could not wait for an answer: once, until it can again.
+  private func warnOfFailure() {
+    if loop.isFailing, !isFailing {
+      log.error("discovery cannot wait for answers, and looks for them ten times a second")
+    }
+    isFailing = loop.isFailing
   }
 
   /// Learns what this machine is called now; true where that has changed. Where the kernel does not say, what was known

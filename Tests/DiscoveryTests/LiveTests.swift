@@ -144,7 +144,7 @@ struct LiveTests {
   func probes() async throws {
     let hung = try StandIn([.hang, .hang, .hang])
     let resetting = try StandIn([.reset(after: []), .reset(after: []), .reset(after: [])])
-    let active = try StandIn([.answer(200, body: "{}".utf8)])
+    let active = try StandIn([.vault(200)])
     let addresses = try [hung.authority, resetting.authority, "127.0.0.1:1", active.authority]
       .map { try VaultAddress("http://\($0)") }
     let source = try ProbeSource(
@@ -159,8 +159,8 @@ struct LiveTests {
 
   @Test("Probes keep one connection to each node, however many there are")
   func keepAlive() async throws {
-    let standby = StandIn.Reply.answer(429, body: "{}".utf8)
-    let active = StandIn.Reply.answer(200, body: "{}".utf8)
+    let standby = StandIn.Reply.vault(429)
+    let active = StandIn.Reply.vault(200)
     var nodes = try (0..<7).map { _ in try StandIn([], last: standby) }
     nodes.append(try StandIn(Array(repeating: standby, count: 5), last: active))
     let source = try ProbeSource(

@@ -10,15 +10,41 @@ struct ProbeTests {
   @Test(
     "Statuses of sys/health",
     arguments: [
-      (200, "active", true), (429, "standby", true), (472, "dr-secondary", true),
-      (473, "performance-standby", true), (474, "standby-without-active", true),
-      (501, "uninitialized", true), (503, "sealed", true), (530, "removed", true),
-      (404, "unexpected", false), (500, "unexpected", false), (301, "unexpected", false),
-      (0, "unexpected", false),
+      (200, "active", .affirms), (429, "standby", .denies), (472, "dr-secondary", .denies),
+      (473, "performance-standby", .denies), (474, "standby-without-active", .denies),
+      (501, "uninitialized", .denies), (503, "sealed", .denies), (530, "removed", .denies),
+      (404, "unexpected", .unclear), (500, "unexpected", .unclear), (301, "unexpected", .unclear),
+      (0, "unexpected", .unclear),
+    ] as [(Int, String, VaultState.Bearing)])
+  func states(status: Int, name: String, bearing: VaultState.Bearing) {
+    let state = VaultState(vaultAnswer(status))
+    #expect(state.name == name)
+    #expect(state.bearing == bearing)
+    // The same status without Vault's words is anybody's.
+    #expect(VaultState(OutboundAnswer(status: status)) == .unexpected(status))
+  }
+
+  @Test(
+    "A status that the body does not agree with, or a body that is not Vault's, is no word of Vault's",
+    arguments: [
+      (200, #"{"initialized":true,"sealed":false,"standby":true}"#),
+      (200, #"{"initialized":true,"sealed":true,"standby":false}"#),
+      (200, #"{"initialized":false,"sealed":false,"standby":false}"#),
+      (200, #"{"initialized":true,"sealed":false}"#),
+      (200, #"{"initialized":"true","sealed":"false","standby":"false"}"#), (200, "{}"),
+      (200, "[]"),
+      (200, "<!DOCTYPE html><title>Welcome</title>"), (200, #"{"initialized":true,"sealed":fal"#),
+      (429, #"{"initialized":true,"sealed":false,"standby":false}"#), (429, "slow down"),
+      (503, #"{"initialized":true,"sealed":false,"standby":true}"#),
+      (503, "no server is available"),
+      (501, #"{"initialized":true,"sealed":false,"standby":true}"#), (530, "<html>"),
     ])
-  func states(status: Int, name: String, isAnswer: Bool) {
-    #expect(VaultState(status: status).name == name)
-    #expect(VaultState(status: status).isAnswer == isAnswer)
+  func lies(status: Int, body: String) {
+    var answer = OutboundAnswer(status: status)
+    answer.body = Array(body.utf8)
+    #expect(VaultState(answer) == .unexpected(status))
+    answer.body = Array(String(repeating: #"{"a":"#, count: 10_000).utf8)
+    #expect(VaultState(answer) == .unexpected(status))
   }
 
   @Test(
@@ -136,7 +162,8 @@ struct ProbeTests {
     #expect(fixture.node == Self.a)
     #expect(fixture.status.state == .silent)
     #expect(
-      fixture.status.lastError == "a:8200 unexpected status 502; b:8200 unreachable: timed out")
+      fixture.status.lastError
+        == "a:8200 status 502, which is not Vault's answer; b:8200 unreachable: timed out")
     fixture.clock.advance(by: .seconds(58))
     _ = fixture.due()
     #expect(fixture.node == nil)
@@ -200,9 +227,14 @@ struct ProbeTests {
     #expect(Set(fixture.due().map(\.request.host)) == ["a"])
     fixture.probe(0, 200)
     #expect(fixture.due().isEmpty)
-    fixture.machine.connectionEnded(
-      .probe(.health(fixture.targets[0])), now: fixture.clock.now)
+    let question = Question.probe(.health(fixture.targets[0]))
+    fixture.machine.connectionEnded(question, now: fixture.clock.now)
     #expect(Set(fixture.due().map(\.request.host)) == ["a", "b"])
+    // Whoever ends each connection is asked for it once a second, not round and round.
+    fixture.probe(0, 200)
+    fixture.probe(1, 503)
+    fixture.machine.connectionEnded(question, now: fixture.clock.now)
+    #expect(fixture.due().isEmpty)
   }
 
   @Test(

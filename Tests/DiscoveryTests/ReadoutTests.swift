@@ -86,7 +86,7 @@ struct ReadoutTests {
     #expect(
       NodeTable.ask(try configuration(empty.authority), log: log).reason
         == "the service has no instance")
-    let sealed = try StandIn([.answer(503, body: "{}".utf8)])
+    let sealed = try StandIn([.vault(503)])
     let source = try ProbeSource(
       addresses: [try VaultAddress("http://\(sealed.authority)")], security: OutboundSecurity())
     let probed = NodeTable.ask(

@@ -1,3 +1,4 @@
+@testable import Discovery
 import Glibc
 import Synchronization
 import Sys
@@ -166,6 +167,11 @@ extension StandIn.Reply {
     let head =
       ["HTTP/1.1 \(status) Status", "Content-Length: \(body.count)"] + fields + ["", ""]
     return .bytes(Array(head.joined(separator: "\r\n").utf8) + body)
+  }
+
+  /// What a Vault says of its health with this status.
+  static func vault(_ status: Int) -> StandIn.Reply {
+    .answer(status, body: vaultAnswer(status).body)
   }
 
   /// Consul's answer with these entries.

@@ -33,6 +33,10 @@ struct OutboundRequest: Sendable {
   var connectTimeout: Duration
   var bodyBytesMax: Int
   var security: OutboundSecurity
+  /// A connection that is older is not used again: certificates are verified anew. Nil: it is used for as long as it lasts.
+  var connectionAgeMax: Duration?
+  /// The end of the connection that it leaves open is told of.
+  var watchesConnection = false
 
   /// `host:port`, an IPv6 address in brackets.
   var authority: String { bracketed(host) + ":\(port)" }
@@ -74,6 +78,8 @@ struct OutboundFailure: Error, Equatable, Sendable {
     case reset
     /// Nobody could be reached.
     case unreachable
+    /// The name has no address.
+    case unresolved
     case timedOut = "timeout"
     /// The connection ended, or what came is not HTTP.
     case broken

@@ -1,4 +1,5 @@
 import CCurl
+import Glibc
 
 /// One GET, performed by a `TransferLoop`, which keeps the connection for the next one.
 ///
@@ -22,12 +23,14 @@ final class Transfer {
 
   private var answer = OutboundAnswer(status: 0)
   private let bodyBytesMax: Int
+  private let watchesConnection: Bool
   private var fieldBytes = 0
   private var overflowed: String?
 
   init(_ request: OutboundRequest, for question: Question) {
     self.question = question
     bodyBytesMax = request.bodyBytesMax
+    watchesConnection = request.watchesConnection
     guard let handle = unsafe curl_easy_init() else { fatalError("libcurl is out of memory") }
     unsafe self.handle = handle
     unsafe errorText = .allocate(capacity: Int(CURL_ERROR_SIZE))
@@ -65,6 +68,9 @@ final class Transfer {
     set(CURLOPT_TCP_KEEPIDLE, 15)
     set(CURLOPT_TCP_KEEPINTVL, 5)
     unsafe check(ccurl_set_user_timeout(handle, 15_000))
+    if let age = request.connectionAgeMax {
+      unsafe ccurl_limit_age(handle, max(1, Int(age.components.seconds)))
+    }
     if let credentials = request.credentials {
       set(CURLOPT_HTTPAUTH, Int(CCURL_BASIC))
       set(CURLOPT_USERPWD, credentials)
@@ -162,22 +168,44 @@ final class Transfer {
     return .success(answer)
   }
 
+  /// The socket of the connection that this transfer has left open and that is to be watched; nil for none.
+  var keptSocket: Int32? {
+    guard watchesConnection else { return nil }
+    let number = unsafe ccurl_kept_socket(handle)
+    return number < 0 ? nil : number
+  }
+
   private func failure(_ code: CURLcode) -> OutboundFailure {
     if let overflowed { return OutboundFailure(kind: .tooLarge, reason: overflowed) }
+    var error = 0
+    unsafe check(ccurl_get_long(handle, CURLINFO_OS_ERRNO, &error))
     let kind: OutboundFailure.Kind =
-      switch code {
-      case CURLE_COULDNT_CONNECT, CURLE_COULDNT_RESOLVE_HOST: .unreachable
-      case CURLE_OPERATION_TIMEDOUT: .timedOut
-      case CURLE_SSL_CONNECT_ERROR, CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CACERT_BADFILE,
-        CURLE_SSL_CERTPROBLEM:
-        .tls
-      case CURLE_FILESIZE_EXCEEDED: .tooLarge
-      default: .broken
+      switch (code, Int32(truncatingIfNeeded: error)) {
+      // No socket file, or nobody behind it: nobody listens there either.
+      case (CURLE_COULDNT_CONNECT, ECONNREFUSED), (CURLE_COULDNT_CONNECT, ENOENT): .refused
+      case (CURLE_COULDNT_CONNECT, ECONNRESET), (CURLE_RECV_ERROR, ECONNRESET),
+        (CURLE_SEND_ERROR, ECONNRESET), (CURLE_SEND_ERROR, EPIPE),
+        (CURLE_SSL_CONNECT_ERROR, ECONNRESET), (CURLE_GOT_NOTHING, _):
+        .reset
+      default: Self.kind(code)
       }
     // libcurl ends its text with NUL, inside the buffer it was given.
     let detail = unsafe String(cString: errorText)
     let text = detail.isEmpty ? unsafe String(cString: curl_easy_strerror(code)) : detail
     return OutboundFailure(kind: kind, reason: sanitized(text))
+  }
+
+  private static func kind(_ code: CURLcode) -> OutboundFailure.Kind {
+    switch code {
+    case CURLE_COULDNT_CONNECT: .unreachable
+    case CURLE_COULDNT_RESOLVE_HOST: .unresolved
+    case CURLE_OPERATION_TIMEDOUT: .timedOut
+    case CURLE_SSL_CONNECT_ERROR, CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CACERT_BADFILE,
+      CURLE_SSL_CERTPROBLEM:
+      .tls
+    case CURLE_FILESIZE_EXCEEDED: .tooLarge
+    default: .broken
+    }
   }
 
   private func set(_ option: CURLoption, _ value: Int) {

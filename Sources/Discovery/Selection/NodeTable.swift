@@ -84,7 +84,7 @@ extension NodeTable {
       guard now.monotonic < deadline else { break }
       for (question, request) in machine.due(now: now) { loop.start(request, for: question) }
       let next = min(machine.nextAt ?? deadline, deadline)
-      for (question, result) in loop.turn(timeout: next - now.monotonic) {
+      for (question, result) in loop.turn(timeout: next - now.monotonic).finished {
         machine.take(result, to: question, now: time.now())
       }
     }

@@ -58,6 +58,14 @@ struct VaultNodes {
     }
   }
 
+  /// Forgets the questions that are out, and has every node asked now.
+  mutating func askAgain(now: Duration) {
+    for index in nodes.indices {
+      nodes[index].asking = .due(now)
+      if nodes[index].word.activeTime == .asked { nodes[index].word.setActiveTime(.wanted) }
+    }
+  }
+
   /// What the node behind a target last said; nil where it is not asked.
   func word(of target: RedirectTarget) -> NodeWord? {
     place(of: target).map { nodes[$0].word }

@@ -13,7 +13,7 @@ enum VaultState: Equatable, Sendable {
   case sealed
   /// No longer a member of the raft cluster.
   case removed
-  /// A status that is not one of Vault's: something else answers there.
+  /// Not Vault's answer: something else answers there, with this status.
   case unexpected(Int)
   /// Nobody listens there, or the connection was reset: whatever was there is gone.
   case refusing(String)
@@ -33,9 +33,11 @@ enum VaultState: Equatable, Sendable {
       }
   }
 
-  init(status: Int) {
-    self =
-      switch status {
+  /// What `/v1/sys/health` says: the status, where the body is Vault's and agrees with it. A proxy's page, or whatever else lives at
+  /// the address by now, is no word of Vault's, whichever status it comes with.
+  init(_ answer: OutboundAnswer) {
+    let state: VaultState? =
+      switch answer.status {
       case 200: .active
       case 429: .standby
       case 472: .disasterRecoverySecondary
@@ -44,8 +46,24 @@ enum VaultState: Equatable, Sendable {
       case 501: .uninitialized
       case 503: .sealed
       case 530: .removed
-      default: .unexpected(status)
+      default: nil
       }
+    guard let state, let health = HealthAnswer(answer), state.agrees(with: health) else {
+      self = .unexpected(answer.status)
+      return
+    }
+    self = state
+  }
+
+  private func agrees(with health: HealthAnswer) -> Bool {
+    switch self {
+    case .active: health.initialized && !health.sealed && !health.standby
+    case .standby, .strayedStandby: health.initialized && !health.sealed && health.standby
+    case .disasterRecoverySecondary, .performanceStandby: health.initialized && !health.sealed
+    case .uninitialized: !health.initialized
+    case .sealed: health.initialized && health.sealed
+    default: true
+    }
   }
 
   /// The status it was read from; 0 for no answer.
@@ -114,7 +132,7 @@ enum VaultState: Equatable, Sendable {
   /// The name, and what is to be added to it.
   var text: String {
     switch self {
-    case .unexpected(let status): "unexpected status \(status)"
+    case .unexpected(let status): "status \(status), which is not Vault's answer"
     case .refusing(let reason), .untrusted(let reason), .unreachable(let reason):
       "\(name): \(reason)"
     default: name
