@@ -32,9 +32,10 @@ struct PEMFile {
 
   /// All certificates in the order of the file.
   func certificates() throws(TLSError) -> CertificateChain {
-    // The reader is a valid memory BIO; what is read is new and goes to its owner.
+    // The reader is a valid memory BIO; what is read is new and goes to its owner. A key may stand in the same file: it is decoded on the
+    // way to the certificates.
     let found = try unsafe blocks(named: "certificate", release: X509_free) { reader in
-      unsafe PEM_read_bio_X509(reader, nil, refuse, nil)
+      unsafe WipedMemory.whileReading { unsafe PEM_read_bio_X509(reader, nil, refuse, nil) }
     }
     return unsafe CertificateChain(owning: found)
   }
@@ -147,10 +148,16 @@ struct PEMFile {
   }
 }
 
-/// Whether a line begins a private key of any kind (RFC 7468 §2). A label is no secret, what follows is.
+/// Whether a line begins a private key of any kind (RFC 7468 §2). A label is no secret, what follows is: no other line is copied.
 private func isKeyLabel(_ line: Span<UInt8>) -> Bool {
-  let text = String(decoding: line.indices.prefix(64).map { line[$0] }, as: UTF8.self)
-  return text.hasPrefix("-----BEGIN ") && text.contains("PRIVATE KEY")
+  let begin: StaticString = "-----BEGIN "
+  guard line.count > begin.utf8CodeUnitCount else { return false }
+  // A static string's bytes are there for as long as the program.
+  for index in 0..<begin.utf8CodeUnitCount where unsafe line[index] != begin.utf8Start[index] {
+    return false
+  }
+  let label = String(decoding: line.indices.prefix(64).map { line[$0] }, as: UTF8.self)
+  return label.contains("PRIVATE KEY")
 }
 
 /// OpenSSL's default asks for a password on the terminal; this gives none and notes in `flag` that

@@ -29,12 +29,12 @@ final class TicketKey: @unchecked Sendable {
   /// A new key for AES-256.
   static func random() throws(TLSError) -> TicketKey {
     startOpenSSL()
-    var source = [UInt8](repeating: 0, count: 80)
-    // Each writes to the 80 bytes of the array and nothing else.
-    let isRandom = unsafe RAND_priv_bytes(&source, Int32(source.count)) == 1
-    let key = TicketKey(source.span)
-    unsafe OPENSSL_cleanse(&source, source.count)
-    guard isRandom, let key else { throw .library(reason: "no random bytes for a ticket key") }
+    var source = SecretBytes(capacity: 80)
+    // It writes to as many bytes as there are, and nothing else.
+    _ = unsafe source.fill { unsafe RAND_priv_bytes($0, 80) == 1 ? 80 : -1 }
+    guard let key = source.withBytes({ TicketKey($0) }) else {
+      throw .library(reason: "no random bytes for a ticket key")
+    }
     return key
   }
 

@@ -14,13 +14,8 @@ struct TicketKeyFile {
 
   init(path: String) throws(TLSError) {
     let file = try PEMFile(path: path)
-    var keys: [TicketKey] = []
-    // Wiped below, whatever becomes of the keys.
-    var text = file.contents.withBytes { bytes in bytes.indices.map { bytes[$0] } }
-    defer { unsafe OPENSSL_cleanse(&text, text.count) }
-    let lines = text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-    for (index, line) in lines.enumerated() {
-      if let key = try Self.key(in: line, path: path, number: index + 1) { keys.append(key) }
+    let keys = try file.contents.withBytes { bytes throws(TLSError) in
+      try Self.keys(in: bytes, path: path)
     }
     if keys.count < 3 {
       throw .ticketKeys(path: path, reason: "holds \(keys.count) keys, and 3 are needed")
@@ -31,19 +26,32 @@ struct TicketKeyFile {
     secrecyFinding = file.secrecyFinding
   }
 
+  private static func keys(in text: Span<UInt8>, path: String) throws(TLSError) -> [TicketKey] {
+    var keys: [TicketKey] = []
+    var (start, number) = (0, 0)
+    while start <= text.count {
+      var end = start
+      while end < text.count, text[end] != UInt8(ascii: "\n") { end += 1 }
+      number += 1
+      if let key = try key(in: text.extracting(start..<end), path: path, number: number) {
+        keys.append(key)
+      }
+      start = end + 1
+    }
+    return keys
+  }
+
   /// The key on a line; nil where the line is blank.
   private static func key(
-    in line: ArraySlice<UInt8>, path: String, number: Int
+    in line: Span<UInt8>, path: String, number: Int
   ) throws(TLSError) -> TicketKey? {
-    var text = line.filter { $0 > UInt8(ascii: " ") }
-    if text.isEmpty { return nil }
-    // Both copies of the key are wiped with the end of this call.
-    defer { unsafe OPENSSL_cleanse(&text, text.count) }
-    guard var bytes = decodedBase64(text) else {
+    var text = SecretBytes(capacity: line.count)
+    for index in line.indices where line[index] > UInt8(ascii: " ") { text.append(line[index]) }
+    if text.count == 0 { return nil }
+    guard let bytes = text.withBytes(decodedBase64) else {
       throw .ticketKeys(path: path, reason: "line \(number): not base64")
     }
-    defer { unsafe OPENSSL_cleanse(&bytes, bytes.count) }
-    guard let key = TicketKey(bytes.span) else {
+    guard let key = bytes.withBytes({ TicketKey($0) }) else {
       let reason = "line \(number): \(bytes.count) bytes, and a key has 48 or 80"
       throw .ticketKeys(path: path, reason: reason)
     }
@@ -52,15 +60,21 @@ struct TicketKeyFile {
 }
 
 /// The bytes of standard base64 with padding (RFC 4648 §4), or nil.
-private func decodedBase64(_ text: [UInt8]) -> [UInt8]? {
+private func decodedBase64(_ text: Span<UInt8>) -> SecretBytes? {
   if text.count % 4 != 0 { return nil }
-  let padding = text.reversed().prefix { $0 == UInt8(ascii: "=") }.count
+  var end = text.count
+  while end > 0, text[end - 1] == UInt8(ascii: "=") { end -= 1 }
+  let padding = text.count - end
   if padding > 2 { return nil }
-  var bytes = [UInt8](repeating: 0, count: text.count / 4 * 3)
-  // Three bytes are written for each four that are read.
-  let count = unsafe Int(EVP_DecodeBlock(&bytes, text, Int32(text.count)))
+  var bytes = SecretBytes(capacity: text.count / 4 * 3)
+  let count = unsafe bytes.fill { target in
+    // Three bytes are written for each four that are read.
+    unsafe text.withUnsafeBufferPointer { source in
+      unsafe Int(EVP_DecodeBlock(target, source.baseAddress, Int32(source.count)))
+    }
+  }
   ERR_clear_error()
   if count < 0 { return nil }
-  bytes.removeLast(bytes.count - (count - padding))
+  bytes.truncate(to: count - padding)
   return bytes
 }

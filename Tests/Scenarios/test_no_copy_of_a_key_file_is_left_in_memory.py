@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 import signal
+import subprocess
 
 import pytest
 
@@ -57,9 +58,9 @@ def private_bytes(key: bytes, kind: str) -> bytes:
 class Files:
     """Keys of both kinds with their certificates, and ticket keys; `replace` writes others in their places."""
 
-    def __init__(self, directory: pathlib.Path, size: int):
+    def __init__(self, directory: pathlib.Path, size: int, is_combined: bool):
         self.authority = Authority(directory / "ca")
-        self.directory, self.size = directory, size
+        self.directory, self.size, self.is_combined = directory, size, is_combined
         self.replace()
 
     def replace(self):
@@ -74,7 +75,9 @@ class Files:
             self.copies += [piece for line in whole for piece in pieces(line, PIECE)]
             self.copies += pieces(private_bytes(key, kind), PIECE // 2)
             self._put(f"{kind}.key", key)
-            self._put(f"{kind}.pem", pair.certificate.read_bytes())
+            # The file of the chain may have the key in it, too.
+            chain = key if self.is_combined else b""
+            self._put(f"{kind}.pem", chain + pair.certificate.read_bytes())
 
     def _put(self, name: str, content: bytes):
         new = self.directory / "new"
@@ -98,12 +101,47 @@ def what_is_wrong(run, forbidden, unused, used) -> list[str]:
     return wrong + ["no single ticket key in use" for key in used if copies(key, found) != {1}]
 
 
+# Memory that is freed stays as its last owner left it: otherwise the next one may have wiped it by chance.
+NOTHING_IS_USED_AGAIN = r"""
+#define _GNU_SOURCE
+#include <malloc.h>
+#include <string.h>
+
+void free(void *memory) { (void)memory; }
+
+void *realloc(void *old, size_t size) {
+    void *new = malloc(size);
+    size_t had = old ? malloc_usable_size(old) : 0;
+    if (new && old) memcpy(new, old, had < size ? had : size);
+    return new;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def hoarding(tmp_path_factory) -> dict[str, str]:
+    directory = tmp_path_factory.mktemp("hoarding")
+    (directory / "hoard.c").write_text(NOTHING_IS_USED_AGAIN)
+    library = directory / "hoard.so"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, directory / "hoard.c"], check=True)
+    return {"LD_PRELOAD": str(library)}
+
+
+def test_keys_though_freed_memory_is_used_again(serving, tmp_path):
+    assert_only_keys_in_use(serving, tmp_path, 80)
+
+
+@pytest.mark.parametrize("is_combined", [False, True], ids=["apart", "with their certificates"])
 @pytest.mark.parametrize("size", [48, 80])
-def test_keys(serving, tmp_path, size):
-    files = Files(tmp_path, size)
+def test_keys(serving, tmp_path, hoarding, size, is_combined):
+    assert_only_keys_in_use(serving, tmp_path, size, is_combined, environment=hoarding)
+
+
+def assert_only_keys_in_use(serving, tmp_path, size, is_combined=False, **options):
+    files = Files(tmp_path, size, is_combined)
     names = ("-c", "ec.pem", "-k", "ec.key", "-c", "rsa.pem", "-k", "rsa.key", "--ticket-key-file", "tickets")
     run = serving(
-        *(name if name.startswith("-") else tmp_path / name for name in names), tls=False)
+        *(name if name.startswith("-") else tmp_path / name for name in names), tls=False, **options)
     forbidden, unused = [], []
     for count in range(RELOADS + 1):
         if count:

@@ -22,6 +22,8 @@ final class LoopbackServer {
     /// How often a step yielded, its budget being spent.
     var yields = 0
     var sent = 0
+    /// Of these, until the handshake was complete: with a signature and a ticket, whose lengths vary by chance.
+    var sentByHandshake = 0
 
     var failure: TLSFailure? {
       if case .failed(let failure) = end ?? handshake { failure } else { nil }
@@ -126,6 +128,7 @@ final class LoopbackServer {
       outcome.waits += 1
     } while outcome.handshake == .wantsRead
     guard case .done = outcome.handshake else { return outcome }
+    outcome.sentByHandshake = outcome.sent
     outcome.version = session.protocolVersion
     outcome.isResumed = session.isResumed
     outcome.clientSubject = session.clientSubject
