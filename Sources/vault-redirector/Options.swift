@@ -223,7 +223,7 @@ struct DiscoveryOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Redirect to such hosts only: a name with * and ?, or a CIDR block; repeatable.",
+      "Redirect to such hosts only: a name with * and ? within a label, or a CIDR block; repeatable.",
       valueName: "host|cidr"))
   var allowTarget: [String] = []
 

@@ -174,4 +174,87 @@ struct LiveTests {
     fixture.watcher.stop()
     #expect(nodes.map(\.connections) == Array(repeating: 1, count: 8))
   }
+
+  @Test(
+    "How a node does not answer: refused and reset are told from silence, and from what is no answer"
+  )
+  func failures() throws {
+    let closing = try StandIn([.end(after: []), .end(after: [])])
+    let resetting = try StandIn([.reset(after: []), .reset(after: [])])
+    let babbling = try StandIn([.end(after: Array("SSH-2.0\r\n".utf8))])
+    let hung = try StandIn([.hang])
+    let asked: [(String, UInt16, String?, OutboundFailure.Kind)] = [
+      ("127.0.0.1", 1, nil, .refused), ("127.0.0.1", closing.port, nil, .reset),
+      ("127.0.0.1", resetting.port, nil, .reset), ("127.0.0.1", babbling.port, nil, .broken),
+      ("127.0.0.1", hung.port, nil, .timedOut), ("no-such-name.invalid", 1, nil, .unresolved),
+      ("localhost", 1, "/no/such.sock", .refused),
+    ]
+    for (host, port, socket, expected) in asked {
+      let loop = TransferLoop()
+      var request = OutboundRequest(
+        usesTLS: false, host: host, port: port, path: "/", timeout: .seconds(2),
+        connectTimeout: .seconds(2), bodyBytesMax: 100, security: OutboundSecurity())
+      request.unixSocket = socket
+      let result = ask(loop, request)
+      guard case .failure(let failure) = result else {
+        Issue.record("\(host):\(port) has answered")
+        continue
+      }
+      #expect(failure.kind == expected, "\(failure.reason)")
+    }
+  }
+
+  private func ask(
+    _ loop: TransferLoop, _ request: OutboundRequest
+  ) -> Result<OutboundAnswer, OutboundFailure>? {
+    loop.start(request, for: .consul)
+    for _ in 0..<1000 {
+      if let first = loop.turn(timeout: .seconds(60)).finished.first { return first.result }
+    }
+    return nil
+  }
+
+  @Test(
+    "The end of a connection that was left open is told once; without connections nobody is watched"
+  )
+  func connectionEnds() throws {
+    let node = try StandIn([], last: .vault(200))
+    let loop = TransferLoop()
+    var request = OutboundRequest(
+      usesTLS: false, host: "127.0.0.1", port: node.port, path: "/", timeout: .seconds(30),
+      connectTimeout: .seconds(30), bodyBytesMax: 1000, security: OutboundSecurity())
+    request.watchesConnection = true
+    _ = try #require(ask(loop, request)).get()
+    node.closeConnections()
+    var events = TransferLoop.Events()
+    for _ in 0..<1000 where events.isEmpty { events = loop.turn(timeout: .seconds(60)) }
+    #expect(events.ended == [.consul])
+    #expect(events.finished.isEmpty)
+    // It is not told of again, and a socket that libcurl has closed itself is nobody's.
+    #expect(loop.turn(timeout: .milliseconds(1)).isEmpty)
+    loop.forgetConnections()
+    #expect(loop.turn(timeout: .milliseconds(1)).isEmpty)
+    _ = try #require(ask(loop, request)).get()
+    loop.forgetConnections()
+    #expect(loop.turn(timeout: .milliseconds(1)).isEmpty)
+    #expect(node.connections >= 2)
+  }
+
+  @Test("A reload forgets connections: nodes are asked over new ones")
+  func reloadForgets() async throws {
+    let node = try StandIn([], last: .vault(200))
+    let source = try ProbeSource(
+      addresses: [try VaultAddress("http://\(node.authority)")], security: OutboundSecurity(),
+      interval: .milliseconds(20), timeout: .seconds(50))
+    let fixture = LiveFixture(DiscoveryConfiguration(source: .vault(source), version: "1"))
+    try fixture.watcher.start()
+    #expect(await fixture.nextChange() == node.authority)
+    await node.reached(requests: 5)
+    #expect(node.connections == 1)
+    fixture.watcher.reload()
+    await node.reached(requests: node.heads.count + 5)
+    #expect(node.connections == 2)
+    fixture.watcher.stop()
+    #expect(fixture.cell.load().node != nil)
+  }
 }

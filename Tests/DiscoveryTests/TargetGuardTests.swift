@@ -12,13 +12,18 @@ struct TargetGuardTests {
       ("*.vault.example.com", "A.VAULT.example.COM", true),
       ("*.vault.example.com", "vault.example.com", false),
       ("*.vault.example.com", "a.vault.example.com.evil.org", false),
-      ("*.vault.example.com", "a.b.vault.example.com", true),
+      ("*.vault.example.com", "a.b.vault.example.com", false),
+      ("*.*.example.com", "a.vault.example.com", true), ("*.*.example.com", "a.example.com", false),
+      ("vault-*.example.com", "vault-.example.com", true),
+      ("vault?example.com", "vault.example.com", false),
+      ("*", "a.b", false), ("*.x*", "a.b.x1", false), ("*a*b.c", "a1b2a3b.c", true),
       ("vault-?", "vault-a", true), ("vault-?", "vault-10", false), ("vault-?", "vault-", false),
       ("vault-a", "vault-a", true), ("vault-a", "vault-aa", false), ("*", "anything", true),
       ("*a*b", "xaxxb", true), ("*a*b", "xbxa", false), ("10.0.0.0/8", "10.1.2.3", true),
       ("10.0.0.0/8", "11.1.2.3", false), ("10.0.0.0/8", "10.example.com", false),
       ("10.0.0.7", "10.0.0.7", true), ("2001:db8::/32", "2001:db8::1", true),
-      ("2001:db8::/32", "2001:db9::1", false), ("10.*", "10.0.0.1", true),
+      ("2001:db8::/32", "2001:db9::1", false), ("10.*", "10.0.0.1", false),
+      ("10.*.*.*", "10.0.0.1", true),
     ])
   func patterns(pattern: String, host: String, matches: Bool) throws {
     #expect(try TargetPattern(pattern).matches(host) == matches)
@@ -46,7 +51,9 @@ struct TargetGuardTests {
       ("0.0.0.0", "10.0.0.8", 8200, false), ("::", "127.0.0.1", 8200, true),
       ("::", "me.example.com", 8200, true), ("::", "ME.example.com", 8200, true),
       ("::", "localhost", 8200, true), ("::", "you.example.com", 8200, false),
-      ("::", "me.example.com", 443, false),
+      ("::", "me.example.com", 443, false), ("127.0.0.1", "me.example.com", 8200, false),
+      ("127.0.0.1", "localhost", 8200, true), ("::1", "localhost", 8200, true),
+      ("10.0.0.9", "me.example.com", 8200, true), ("10.0.0.9", "localhost", 8200, false),
     ])
   func listeners(listener: String, host: String, port: UInt16, isOurs: Bool) throws {
     let targets = TargetGuard(

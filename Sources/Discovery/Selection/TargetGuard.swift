@@ -34,12 +34,15 @@ package struct TargetGuard: Sendable {
         return listener == address
       }
       let name = target.host.lowercased()
-      return name == "localhost" || localHosts.contains(name)
+      if listener.isUnspecified { return name == "localhost" || localHosts.contains(name) }
+      // Names are not looked up here: `localhost` is taken for the loopback addresses, and this machine's own name for all others.
+      return listener.isLoopback ? name == "localhost" : localHosts.contains(name)
     }
   }
 }
 
-/// One `--allow-target`: a range of addresses in CIDR notation, or a host with `*` for any letters and `?` for one.
+/// One `--allow-target`: a range of addresses in CIDR notation, or a host with `*` for any letters and `?` for one, both within one
+/// label: `*.example.com` is no host of `a.b.example.com`, as in a certificate (RFC 6125 §6.4.3).
 package struct TargetPattern: Hashable, Sendable {
   private enum Form: Hashable, Sendable {
     case block(AddressBlock)
@@ -93,10 +96,12 @@ private func glob(_ pattern: [UInt8], matches text: [UInt8]) -> Bool {
     if p < pattern.count, pattern[p] == UInt8(ascii: "*") {
       star = (p, t)
       p += 1
-    } else if p < pattern.count, pattern[p] == UInt8(ascii: "?") || pattern[p] == text[t] {
+    } else if p < pattern.count,
+      pattern[p] == text[t] || (pattern[p] == UInt8(ascii: "?") && text[t] != UInt8(ascii: "."))
+    {
       p += 1
       t += 1
-    } else if let last = star {
+    } else if let last = star, text[last.text] != UInt8(ascii: ".") {
       // The last star takes one byte more.
       star = (last.pattern, last.text + 1)
       (p, t) = (last.pattern + 1, last.text + 1)
