@@ -212,6 +212,14 @@ class StandInConsul:
         """Queries get half an answer and the end of the connection."""
         self._set_fault(lambda handler: handler.send_half(reset=False))
 
+    def lose_leader(self, entries: list[dict]):
+        """Any server still says this, and that it has no leader; whoever wants the leader is refused."""
+        with self._changed:
+            fields = dict(self._fields(self._index)) | {"X-Consul-Knownleader": "false"}
+        old = Answer(200, tuple(fields.items()), json.dumps(entries).encode())
+        refusal = Answer(500, (("Content-Type", "text/plain"),), b"No cluster leader")
+        self._set_fault(lambda handler: handler.send(old if "stale" in handler.query else refusal))
+
     def body(self, body: bytes):
         """Queries get this body, with status 200 and an index."""
         with self._changed:
@@ -341,6 +349,7 @@ class _Handler(BaseHTTPRequestHandler):
             time.monotonic(), self.command, url.path, dict(pairs), fields, self.number
         )
         self.close_connection = False
+        self.query = request.query
         self.consul._respond(self, request)
 
     def send(self, answer: Answer):
