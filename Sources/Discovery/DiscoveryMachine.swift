@@ -11,19 +11,19 @@ enum Question: Hashable, Sendable {
 ///
 /// Confined to whoever drives it. Times are given to it, so that ten silent minutes are a number in a test.
 final class DiscoveryMachine {
-  private var configuration: DiscoveryConfiguration
+  var configuration: DiscoveryConfiguration
   private let metrics: DiscoveryMetrics
   private let random: () -> Double
   let publisher: Publisher
 
-  private var consul: ConsulWatch?
+  var consul: ConsulWatch?
   /// Consul's last word that counts; nil where no Consul is asked, before its first, and after it has become too old.
   private(set) var catalogue: Catalogue?
   /// What the nodes say themselves; nil where they are not asked.
   private(set) var nodes: VaultNodes?
   /// Those of the catalogue, or named at the start, who are asked.
   private var listed: [ActiveNode] = []
-  private var vanishing = Vanishing.no
+  var vanishing = Vanishing.no
   /// When each question that is out was asked.
   private var askedAt: [Question: Moment] = [:]
   private var consulFailures = 0
@@ -31,7 +31,7 @@ final class DiscoveryMachine {
   private var nextEnd = Duration.zero
 
   /// Whether the published node is missing in Consul's complete answers.
-  private enum Vanishing: Equatable {
+  enum Vanishing: Equatable {
     case no
     case since(Duration)
     /// For longer than `--vanish-grace`.
@@ -60,6 +60,7 @@ final class DiscoveryMachine {
       source = .probe
     }
     publisher = Publisher(source: source, cell: cell, log: log, metrics: metrics)
+    listNodes()
   }
 
   /// What this machine is called: no target may be called so. A change acts at once on what is published.
@@ -93,7 +94,9 @@ final class DiscoveryMachine {
     var result: [(question: Question, request: OutboundRequest)] = []
     if let request = consul?.request(now: now.monotonic) { result.append((.consul, request)) }
     if let settings = configuration.probeSettings {
-      for question in nodes?.due(now: now.monotonic) ?? [] {
+      // A node that left the list while it was asked, and is back, gets the answer that is on its way.
+      for question in nodes?.due(now: now.monotonic) ?? []
+      where askedAt[.probe(question)] == nil {
         result.append((.probe(question), request(question, settings)))
       }
     }
@@ -184,9 +187,12 @@ final class DiscoveryMachine {
         publisher.fellSilent(note ?? "consul's answer is not whole", .hidden)
       }
     case .outdated:
-      if publisher.published == nil { catalogue = new }
       publisher.fellSilent(note ?? "consul's answer is old", .old)
       publisher.heard(at: now)
+      // Better than nothing, and no more.
+      guard catalogue == nil || (catalogue?.completeness == .outdated && publisher.published == nil)
+      else { return }
+      catalogue = new
     }
     // Nodes that a partial answer does not name may be there none the less.
     let old = new.completeness == .complete ? [] : listed
@@ -197,7 +203,13 @@ final class DiscoveryMachine {
 
   /// Who is published is asked as long as it is, registered or not; and nobody whom clients must not be sent to.
   private func listNodes() {
-    guard consul != nil, nodes != nil else { return }
+    guard consul != nil, nodes != nil else {
+      let forbidden = (nodes?.nodes ?? []).map(\.node.target).filter {
+        configuration.targets.refusal(of: $0) != nil
+      }
+      nodes?.forbidden = Set(forbidden)
+      return
+    }
     let incumbent = publisher.published.map { old in
       listed.first { $0.target == old.target } ?? old
     }
@@ -223,46 +235,12 @@ final class DiscoveryMachine {
     nodes?.take(health: state, of: target, now: now.monotonic, random: random())
     guard consul == nil, let nodes else { return }
     if nodes.isHeard {
-      if state.isAnswer { publisher.answered(at: now, note: nil) }
+      // Another node's word confirms nothing of the one that clients are sent to.
+      let confirms = publisher.published == nil
+      if state.isAnswer { publisher.answered(at: now, note: nil, confirms: confirms) }
     } else if nodes.isComplete {
       publisher.fellSilent(nodes.silence)
     }
-  }
-
-  /// Everything that is known of everybody.
-  var selection: Selection {
-    var known = (catalogue?.distinct ?? []).compactMap { registered in
-      registered.node.map { self.known($0, registered.modifyIndex) }
-    }
-    var seen = Set(known.map(\.node.target))
-    let others = (nodes?.nodes.map(\.node) ?? []) + (publisher.published.map { [$0] } ?? [])
-    for node in others where seen.insert(node.target).inserted { known.append(self.known(node, 0)) }
-    return Selection(
-      known: known, published: publisher.published, isOpen: consul != nil && catalogue == nil)
-  }
-
-  private func known(_ node: ActiveNode, _ modifyIndex: UInt64) -> Selection.Known {
-    var known = Selection.Known(
-      node: node, registration: registration(of: node),
-      opinion: nodes.map { $0.opinion(of: node.target) } ?? .notAsked, modifyIndex: modifyIndex)
-    known.isClaiming = catalogue?.registration(of: node.target) == .active
-    if let word = nodes?.word(of: node.target) {
-      known.isClaiming = known.isClaiming || word.isActive
-      known.state = word.state
-      if case .told(let time) = word.activeTime { known.activeSince = time }
-    }
-    return known
-  }
-
-  private func registration(of node: ActiveNode) -> Registration {
-    if let reason = configuration.targets.refusal(of: node.target) {
-      return .barred(Refusal(.forbidden, reason))
-    }
-    guard consul != nil else { return .unasked }
-    guard let catalogue else { return .hidden }
-    if let registration = catalogue.registration(of: node.target) { return registration }
-    return catalogue.completeness == .complete
-      ? .vanished(isRecent: vanishing != .forGood) : .hidden
   }
 
   private func decide(now: Moment? = nil) {
@@ -286,22 +264,6 @@ final class DiscoveryMachine {
       return
     }
     if vanishing == .no, let now { vanishing = .since(now.monotonic) }
-  }
-
-  /// When a node that has only vanished is given up; nil where none has, or Consul is silent.
-  private var graceEnd: Duration? {
-    guard nodes == nil, publisher.status.state == .current, case .since(let start) = vanishing
-    else { return nil }
-    return start + configuration.vanishGrace
-  }
-
-  /// When what is known becomes too old to be served.
-  private var expiry: Duration? {
-    let status = publisher.status
-    guard configuration.staleLimit > .zero, let last = status.lastKnown,
-      status.state == .silent || (status.state == .expired && publisher.published != nil)
-    else { return nil }
-    return last.monotonic + configuration.staleLimit
   }
 
   private func expire() {

@@ -28,12 +28,13 @@ final class Publisher {
 
   var published: ActiveNode? { cell.load().node }
 
-  /// The source has answered, at `time`. `note` says what is odd about the answer.
-  func answered(at time: Moment, note: String?) {
+  /// The source has answered, at `time`. `note` says what is odd about the answer; `confirms` whether it says something of the node
+  /// that is published.
+  func answered(at time: Moment, note: String?, confirms: Bool = true) {
     let old = status
     status.state = .current
     status.lastSuccess = time
-    status.lastKnown = time
+    if confirms { status.lastKnown = time }
     say(note)
     if old.state == .silent || old.state == .expired {
       log.warning(isConsul ? "consul answers again" : "a vault node answers again")

@@ -158,7 +158,7 @@ struct ConsulWatch {
     do {
       entries = try ServiceEntry.list(from: answer.body)
     } catch {
-      throw ConsulFailure(reason: safe(describe(error)))
+      throw ConsulFailure(reason: safe(error.reason))
     }
     let freshness = ConsulFreshness(answer)
     if !freshness.isStreamed { self.freshness = freshness }
@@ -247,14 +247,6 @@ struct ConsulWatch {
     return SafeText(Array(start.utf8) + answer.body, hiding: secrets.texts)
   }
 
-  private func describe(_ error: ServiceHealthError) -> String {
-    switch error {
-    case .nestedTooDeep: "an answer nested deeper than \(ServiceEntry.nestingMax)"
-    case .notJSON: "an answer that is not JSON"
-    case .notServiceHealth: "an answer that is not a list of service instances"
-    }
-  }
-
   /// Reads the token file again.
   ///
   /// - Returns: whether the token is another one now. A file that cannot be read leaves the old one in force.
@@ -282,30 +274,4 @@ struct ConsulWatch {
     isAsking = false
     nextAt = .zero
   }
-}
-
-/// Why there is no answer that can be used.
-private struct ConsulFailure: Error {
-  let reason: SafeText
-  /// Nobody listens at the agent's address.
-  var isRefused = false
-  /// As sent.
-  var retryAfter: String?
-}
-
-/// `text` with everything but unreserved characters percent-encoded (RFC 3986 §2.3).
-func percentEncoded(_ text: String) -> String {
-  var result = ""
-  for byte in text.utf8 {
-    let scalar = Unicode.Scalar(byte)
-    if scalar.properties.isAlphabetic && byte < 0x80 || (0x30...0x39).contains(byte)
-      || "-._~".unicodeScalars.contains(scalar)
-    {
-      result.unicodeScalars.append(scalar)
-    } else {
-      let digits = String(byte, radix: 16, uppercase: true)
-      result += "%" + (digits.utf8.count == 1 ? "0" : "") + digits
-    }
-  }
-  return result
 }

@@ -34,6 +34,8 @@ struct VaultNodes {
   /// The pause between two probes of the other nodes while one is active.
   let interval: Duration
   private(set) var nodes: [Node]
+  /// Those to whom clients must not be sent: asked, and no reason to look for no other.
+  var forbidden: Set<RedirectTarget> = []
   /// Since when none is sure to be active, or since what has changed since then; nil while one is.
   private var searchingSince: Duration? = .zero
 
@@ -64,6 +66,7 @@ struct VaultNodes {
       nodes[index].asking = .due(now)
       if nodes[index].word.activeTime == .asked { nodes[index].word.setActiveTime(.wanted) }
     }
+    search(now: now)
   }
 
   /// What the node behind a target last said; nil where it is not asked.
@@ -88,6 +91,8 @@ struct VaultNodes {
   /// The questions that are due, each to be answered by `take`.
   mutating func due(now: Duration) -> [ProbeQuestion] {
     doubt(now: now)
+    // The active one may have left the list, too.
+    if searchingSince == nil, !hasActive { search(now: now) }
     var questions: [ProbeQuestion] = []
     for index in nodes.indices {
       let target = nodes[index].node.target
@@ -163,7 +168,9 @@ struct VaultNodes {
     }
   }
 
-  private var hasActive: Bool { nodes.contains { $0.word.isActive } }
+  private var hasActive: Bool {
+    nodes.contains { $0.word.isActive && !forbidden.contains($0.node.target) }
+  }
 
   /// Two say that they are active: the older word may be out of date, so it is asked for again, and both for the time
   /// since when.

@@ -118,8 +118,6 @@ class StandInConsul:
         self._place = Port()
         self.port = self._place.number
 
-    # Life
-
     def __enter__(self) -> "StandInConsul":
         self.start()
         return self
@@ -162,8 +160,6 @@ class StandInConsul:
     def index(self) -> int:
         with self._changed:
             return self._index
-
-    # What is answered
 
     def set(self, entries: list[dict] | bytes, index: int | None = None, **fields: str | None):
         """A new answer; the index goes up by one unless it is given. Blocked queries return at once.
@@ -214,10 +210,9 @@ class StandInConsul:
 
     def lose_leader(self, entries: list[dict]):
         """Any server still says this, and that it has no leader; whoever wants the leader is refused."""
-        with self._changed:
-            fields = dict(self._fields(self._index)) | {"X-Consul-Knownleader": "false"}
-        old = Answer(200, tuple(fields.items()), json.dumps(entries).encode())
-        refusal = Answer(500, (("Content-Type", "text/plain"),), b"No cluster leader")
+        fields = (("X-Consul-Index", "1"), ("X-Consul-Knownleader", "false"))
+        old = Answer(200, fields, json.dumps(entries).encode())
+        refusal = Answer(500, (), b"No cluster leader")
         self._set_fault(lambda handler: handler.send(old if "stale" in handler.query else refusal))
 
     def body(self, body: bytes):
@@ -260,8 +255,6 @@ class StandInConsul:
             epoch = self._epoch
             if not self._changed.wait_for(lambda: self._heard >= epoch, timeout):
                 raise TimeoutError("nobody asks on")
-
-    # Inside
 
     @staticmethod
     def _fields(index: int) -> tuple[tuple[str, str], ...]:
@@ -385,9 +378,7 @@ def _reset(connection: socket.socket):
 def _seconds(wait: str) -> float:
     """A Go duration of one unit, as Consul reads `wait`."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h)", wait)
-    if not match:
-        return 300.0
-    return float(match[1]) * {"ms": 0.001, "s": 1, "m": 60, "h": 3600}[match[2]]
+    return float(match[1]) * {"ms": 0.001, "s": 1, "m": 60, "h": 3600}[match[2]] if match else 300.0
 
 
 def main():
