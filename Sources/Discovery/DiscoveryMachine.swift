@@ -196,7 +196,7 @@ final class DiscoveryMachine {
     }
     // Nodes that a partial answer does not name may be there none the less.
     let old = new.completeness == .complete ? [] : listed
-    listed = new.askable + old.filter { node in !new.nodes.contains { $0.target == node.target } }
+    listed = new.askable + old.filter { new.registration(of: $0.target) == nil }
     listNodes()
     nodes?.hurry(now: now.monotonic)
   }

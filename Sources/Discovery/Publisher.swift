@@ -12,6 +12,8 @@ final class Publisher {
   /// What the source's last answer or failure says of itself.
   private var sourceNote: String?
   private var refusals: [RedirectTarget: Refusal] = [:]
+  private var lastSelection: Selection?
+  private var lastCatalogue: Catalogue?
   private var lastForbidden: [String] = []
   private var hasSeenSeveral = false
   /// A node, or that there is none, has been published.
@@ -90,6 +92,9 @@ final class Publisher {
   /// The state of everybody, as far as it is known: for health and metrics; whoever is refused for a new reason is told of once.
   func seen(_ selection: Selection, _ catalogue: Catalogue?, index: UInt64?) {
     status.index = index
+    // Most answers say what the one before said.
+    guard selection != lastSelection || catalogue != lastCatalogue else { return say(sourceNote) }
+    (lastSelection, lastCatalogue) = (selection, catalogue)
     status.nodes = NodeReport.list(selection, catalogue)
     let candidates = selection.candidates
     metrics.update { values in
@@ -193,8 +198,9 @@ final class Publisher {
 extension NodeReport {
   /// In Consul's order, and then those that it does not name; each with its own word, where it is asked.
   fileprivate static func list(_ selection: Selection, _ catalogue: Catalogue?) -> [NodeReport] {
+    let all = Dictionary(selection.known.map { ($0.node.target, $0) }) { first, _ in first }
     func report(_ name: String, _ target: RedirectTarget?, _ role: String) -> NodeReport {
-      let known = selection.known.first { $0.node.target == target }
+      let known = target.flatMap { all[$0] }
       let isAsked = known.map { $0.opinion != .notAsked } ?? false
       return NodeReport(
         name: name, address: target?.authority ?? "",

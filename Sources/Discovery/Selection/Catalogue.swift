@@ -39,9 +39,12 @@ struct Catalogue: Equatable, Sendable {
     distinct.filter { if case .barred = $0.registration { false } else { true } }.compactMap(\.node)
   }
 
+  /// Where a target stands in `distinct`: an answer may name thousands.
+  private let places: [RedirectTarget: Int]
+
   /// What the answer says of a node; nil where it does not name it.
   func registration(of target: RedirectTarget) -> Registration? {
-    distinct.first { $0.target == target }?.registration
+    places[target].map { distinct[$0].registration }
   }
 
   init(
@@ -61,9 +64,14 @@ struct Catalogue: Equatable, Sendable {
   private init(_ nodes: [RegisteredNode], _ completeness: Completeness) {
     self.nodes = nodes
     self.completeness = completeness
-    var seen: Set<RedirectTarget> = []
-    distinct = nodes.filter { $0.target != nil }.sorted { $0.rank < $1.rank }
-      .filter { node in node.target.map { seen.insert($0).inserted } ?? false }
+    var places: [RedirectTarget: Int] = [:]
+    var distinct: [RegisteredNode] = []
+    for node in nodes.sorted(by: { $0.rank < $1.rank }) {
+      guard let target = node.target, places[target] == nil else { continue }
+      places[target] = distinct.count
+      distinct.append(node)
+    }
+    (self.places, self.distinct) = (places, distinct)
   }
 }
 
