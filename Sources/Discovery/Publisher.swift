@@ -28,7 +28,8 @@ final class Publisher {
     status = DiscoveryStatus(source: source)
   }
 
-  var published: ActiveNode? { cell.load().node }
+  /// Who is published: nobody else publishes.
+  private(set) var published: ActiveNode?
 
   /// The source has answered, at `time`. `note` says what is odd about the answer; `confirms` whether it says something of the node
   /// that is published.
@@ -180,6 +181,7 @@ final class Publisher {
 
   func publish(_ node: ActiveNode?) {
     let old = published
+    published = node
     hasPublished = true
     guard cell.publish(node) else { return }
     guard node != old else { return log.warning("no active vault node") }

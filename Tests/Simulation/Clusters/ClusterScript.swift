@@ -7,7 +7,7 @@ struct ClusterScript: Equatable {
   init(seed: UInt64) {
     var random = SplitMix(seed: seed)
     settings = ClusterSettings((0..<ClusterSettings.bytes).map { _ in random.byte() })
-    events = (0..<10 + random.below(30)).map { _ in
+    events = (0..<8 + random.below(20)).map { _ in
       ClusterEvent(random.byte(), random.byte(), random.byte())
     }
   }
@@ -47,7 +47,7 @@ struct ClusterSettings: Equatable {
   var forbidsLast: Bool { encoded[2] & 1 == 1 && nodeCount > 1 }
   /// The first but one has another cluster's tags.
   var requiresTag: Bool { encoded[2] & 2 == 2 && mode != .direct }
-  var staleSeconds: Int64 { [300, 0, 20, 60][Int(encoded[3] & 3)] }
+  var staleSeconds: Int64 { [300, 0, 20, 5][Int(encoded[3] & 3)] }
   var graceSeconds: Int64 { [5, 0][Int(encoded[3] >> 2 & 1)] }
   var agentCount: Int { Int(encoded[3] >> 3 & 1) + 1 }
   var randomSeed: UInt64 { UInt64(encoded[4]) << 8 | UInt64(encoded[5]) }
@@ -86,7 +86,7 @@ struct ClusterEvent: Equatable {
     switch a & 7 {
     case 0...3: Int64(b) * 4
     case 4, 5: Int64(b) * 20
-    default: Int64(b) * (a == 0xFF ? 1000 : 40)
+    default: Int64(b) * (a >= 0xE0 ? 300 : 40)
     }
   }
 }
