@@ -52,15 +52,17 @@ struct ClusterRunner {
     }
     var shortest = script
     shortest.events = Array(script.events.prefix(found.step + 1))
+    let end = time(nil) + options.shrinkSeconds
     func keep(_ candidate: ClusterScript) -> Bool {
-      guard let next = failure(of: candidate), next.violation.invariant == found.violation.invariant
+      guard time(nil) < end, let next = failure(of: candidate),
+        next.violation.invariant == found.violation.invariant
       else { return false }
       (shortest, found) = (candidate, next)
       return true
     }
     _ = keep(shortest)
     var size = max(1, shortest.events.count / 2)
-    while size > 0 {
+    while size > 0, time(nil) < end {
       var start = 0
       while start < shortest.events.count {
         var candidate = shortest
