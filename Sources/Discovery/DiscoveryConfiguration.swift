@@ -114,8 +114,10 @@ package struct ConsulSource: Sendable {
 
   /// Waiting for half the stale limit at most, so that one lost query does not use it up.
   func bounded(by staleLimit: Duration) -> ConsulSource {
+    guard staleLimit > .zero else { return self }
     var copy = self
-    if staleLimit > .zero { copy.wait = min(wait, staleLimit / 2) }
+    copy.wait = min(wait, staleLimit / 2)
+    copy.pollInterval = min(pollInterval, staleLimit / 2)
     return copy
   }
 }

@@ -45,12 +45,12 @@ extension DiscoveryMachine {
     return start + configuration.vanishGrace
   }
 
-  /// When what is known becomes too old to be served.
+  /// When what is known becomes too old to be served; nil where nothing is served, and that has been said. Whether the source is known to be
+  /// silent does not matter: a query that hangs is noticed late.
   var expiry: Duration? {
     let status = publisher.status
-    let isServing = publisher.published != nil
     guard configuration.staleLimit > .zero, let last = status.lastKnown,
-      status.state == .silent || (isServing && (status.state == .expired || consul == nil))
+      publisher.published != nil || status.state == .silent
     else { return nil }
     return last.monotonic + configuration.staleLimit
   }

@@ -107,13 +107,11 @@ def consul() -> Iterator[StandInConsul]:
 
 @pytest.fixture
 def watch(redirector, consul: StandInConsul) -> Iterator[Callable[..., Watching]]:
-    """Starts the binary in clear, with /metrics and no hold, to watch `consul` and to redirect to https."""
+    """Starts the binary in clear, with /metrics, to watch `consul` and to redirect to https."""
     watching: list[Watching] = []
 
     def start(*arguments: object, address: str | None = None, **options) -> Watching:
         words = ["--bind", "127.0.0.1", "--admin", "127.0.0.1:0", "-S", address or consul.address]
-        if "--hold" not in arguments:
-            words += ["--hold", "0"]  # What there is to say is said at once.
         run = redirector(*words, *arguments, **{"listeners": 2, **options})
         watching.append(Watching(run, consul))
         return watching[-1]

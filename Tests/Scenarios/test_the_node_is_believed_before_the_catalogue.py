@@ -47,7 +47,7 @@ def asking(redirector, certificates):
     def start(*vaults, arguments=(), **options):
         addresses = [word for vault in vaults for word in ("--vault-addr", vault.origin)]
         return redirector(
-            "--bind", "127.0.0.1", "--admin", "127.0.0.1:0", "--hold", "0", *addresses,
+            "--bind", "127.0.0.1", "--admin", "127.0.0.1:0", *addresses,
             "--vault-cacert", certificates.ca, *arguments, **{"listeners": 2, **options})
 
     return start
@@ -280,7 +280,7 @@ def test_a_required_tag_keeps_another_clusters_nodes_out(watch, consul):
 def test_by_default_a_request_waits_for_the_node(redirector, certificates, b):
     run = redirector(
         "--bind", "127.0.0.1", "--admin", "127.0.0.1:0", "--vault-addr", b.origin,
-        "--vault-cacert", certificates.ca, listeners=2)
+        "--vault-cacert", certificates.ca, listeners=2, holds=True)
     asked = subprocess.Popen(
         ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", f"http://127.0.0.1:{run.port}/v1/x"],
         stdout=subprocess.PIPE, text=True)

@@ -110,7 +110,11 @@ struct ClusterRecords {
       Self.isNamedActive(node) && !(world.settings.requiresTag && node.isForeign)
     }
     let permitted = active.filter { Self.isPermitted($0, world) }
-    if word.isPartial, active.isEmpty, world.settings.mode == .consul { return }
+    if word.isPartial, active.isEmpty, world.settings.mode == .consul {
+      // After a while it is a fact.
+      if world.consul.isRebuilding { lastKnown = world.now }
+      return
+    }
     for node in word.nodes { named[node.name] = node }
     if !word.isPartial || word.nodes.isEmpty {
       // An empty list may be ignorance or, after a while, a fact: nobody has to be found by it.
@@ -238,9 +242,7 @@ struct ClusterRecords {
   private func checkExpiry(_ name: String?, _ world: ClusterWorld) throws {
     let limit = world.settings.staleSeconds * 1000
     guard limit > 0, name != nil, let lastKnown else { return }
-    // A hung agent is no silence before its query has timed out, and a reload begins another one.
-    let notice: Int64 = world.settings.mode == .consul ? 30_000 : 20
-    if world.now - lastKnown > limit + notice {
+    if world.now - lastKnown > limit + 20 {
       throw Violation("what nobody confirms expires", "\(world.now - lastKnown) ms")
     }
   }
