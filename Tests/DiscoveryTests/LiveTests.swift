@@ -240,6 +240,33 @@ struct LiveTests {
     #expect(node.connections >= 2)
   }
 
+  @Test("A connection that is old enough is not used again, and others are")
+  func connectionAge() throws {
+    let node = try StandIn([], last: .vault(200))
+    let loop = TransferLoop()
+    var request = OutboundRequest(
+      usesTLS: false, host: "127.0.0.1", port: node.port, path: "/", timeout: .seconds(30),
+      connectTimeout: .seconds(30), bodyBytesMax: 1000, security: OutboundSecurity())
+    for _ in 0..<3 { _ = try #require(ask(loop, request)).get() }
+    #expect(node.connections == 1)
+    request.connectionAgeMax = .seconds(1)
+    // Until its second is over, a minute at most.
+    for _ in 0..<600 where node.connections == 1 {
+      _ = try #require(ask(loop, request)).get()
+      _ = loop.turn(timeout: .milliseconds(100))
+    }
+    #expect(node.connections == 2)
+  }
+
+  @Test("Nodes are asked over connections of a minute at most, Consul over any")
+  func ages() throws {
+    let verified = try MachineFixture.consul(rules: SelectionRules(scheme: .https), verifies: true)
+    try verified.consul(consulAnswer(entry("a")))
+    for (question, request) in verified.due() {
+      #expect(request.connectionAgeMax == (question == .consul ? nil : .seconds(60)))
+    }
+  }
+
   @Test("A reload forgets connections: nodes are asked over new ones")
   func reloadForgets() async throws {
     let node = try StandIn([], last: .vault(200))
