@@ -45,9 +45,10 @@ private func checkSelection(_ entries: [ServiceEntry], _ rules: SelectionRules) 
   }
   check(made.candidates.isEmpty == (chosen == nil), "of candidates one is chosen")
   guard let chosen,
-    let index = catalogue.nodes.firstIndex(where: {
-      $0.node == chosen && $0.registration == .active
-    })
+    // A node may be registered twice: its newest registration is meant.
+    let index = catalogue.nodes.indices.filter({
+      catalogue.nodes[$0].node == chosen && catalogue.nodes[$0].registration == .active
+    }).max(by: { catalogue.nodes[$0].modifyIndex < catalogue.nodes[$1].modifyIndex })
   else {
     check(chosen == nil, "whoever is chosen is registered as active")
     return

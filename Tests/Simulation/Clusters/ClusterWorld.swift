@@ -101,9 +101,12 @@ final class ClusterWorld {
   /// Lets time go by, from one thing that happens to the next.
   private func advance(_ milliseconds: Int64) throws {
     let end = now + milliseconds
+    var standing = 0
     while true {
       let next = nextAt
       guard next <= end else { break }
+      standing = next > now ? 0 : standing + 1
+      if standing > 200 { throw Violation("nothing spins", "200 turns at one time") }
       clock.advance(milliseconds: max(0, next - now))
       try settle()
     }
