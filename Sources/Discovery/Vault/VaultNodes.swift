@@ -24,7 +24,7 @@ struct VaultNodes {
   static let activeInterval = Duration.milliseconds(100)
   /// While none is sure to be active: the pause at first, for how long, and the one after that.
   static let searchInterval = Duration.milliseconds(50)
-  static let searchTime = Duration.seconds(5)
+  static let searchTime = Duration.seconds(20)
   static let longSearchInterval = Duration.milliseconds(250)
   /// With many nodes the pauses are longer, so that all of them together are not asked more often than once in this time.
   static let shortestInterval = Duration.milliseconds(5)
