@@ -61,10 +61,11 @@ let package = Package(
     .executableTarget(
       name: "Simulation",
       dependencies: [
-        "Frontend", "TLS", "ProxyProtocol", "Redirect", "Sys", "HTTP1", "Telemetry", "COpenSSL",
+        "Frontend", "Discovery", "TLS", "ProxyProtocol", "Redirect", "Sys", "HTTP1", "Telemetry",
+        "COpenSSL",
         .product(name: "Logging", package: "swift-log"),
       ],
-      path: "Tests/Simulation", exclude: ["defects"], swiftSettings: safety),
+      path: "Tests/Simulation", exclude: ["defects", "Clusters/defects"], swiftSettings: safety),
 
     .testTarget(name: "SysTests", dependencies: ["Sys"], swiftSettings: safety),
     .testTarget(

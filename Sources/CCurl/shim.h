@@ -45,6 +45,25 @@ static inline CURLcode ccurl_get_long(CURL *handle, CURLINFO info, long *value) 
   return curl_easy_getinfo(handle, info, value);
 }
 
+/// The socket of the connection that a finished transfer leaves open; -1 for none.
+static inline int ccurl_kept_socket(CURL *handle) {
+  curl_socket_t number = CURL_SOCKET_BAD;
+  if (curl_easy_getinfo(handle, CURLINFO_ACTIVESOCKET, &number) != CURLE_OK) {
+    return -1;
+  }
+  return number == CURL_SOCKET_BAD ? -1 : (int)number;
+}
+
+/// A connection that is older is not used again (libcurl 7.80).
+static inline void ccurl_limit_age(CURL *handle, long seconds) {
+#if LIBCURL_VERSION_NUM >= 0x075000
+  curl_easy_setopt(handle, CURLOPT_MAXLIFETIME_CONN, seconds);
+#else
+  curl_easy_setopt(handle, CURLOPT_FORBID_REUSE, 1L);
+  (void)seconds;
+#endif
+}
+
 /// Neither file:// nor anything else but HTTP, whatever a URL says.
 static inline CURLcode ccurl_allow_http_only(CURL *handle) {
 #if LIBCURL_VERSION_NUM >= 0x075500

@@ -9,17 +9,21 @@ package struct DiscoveryConfiguration: Sendable {
   package var source: Source
   /// How long the last node is served while the source is silent; zero: for ever.
   package var staleLimit: Duration
+  /// How long a published node that Consul no longer lists stays, where nodes are not asked themselves.
+  package var vanishGrace: Duration
   /// Where tokens may be sent to.
   package var targets: TargetGuard
   /// For `User-Agent`.
   package var version: String
 
   package init(
-    source: Source, staleLimit: Duration = .seconds(300), targets: TargetGuard = TargetGuard(),
+    source: Source, staleLimit: Duration = .seconds(300),
+    vanishGrace: Duration = .seconds(5), targets: TargetGuard = TargetGuard(),
     version: String
   ) {
     self.source = source
     self.staleLimit = staleLimit
+    self.vanishGrace = vanishGrace
     self.targets = targets
     self.version = version
   }
@@ -85,7 +89,7 @@ package struct ConsulSource: Sendable {
   /// - Throws: an error naming `--service` where there is none, or `--verify-target` where nothing would be verified.
   package init(
     access: ConsulAccess, service: String = "vault", rules: SelectionRules,
-    pollInterval: Duration = .seconds(5), wait: Duration = .seconds(60),
+    pollInterval: Duration = .seconds(5), wait: Duration = .seconds(10),
     verification: ProbeSettings? = nil
   ) throws(DiscoveryError) {
     guard !service.isEmpty, service.utf8.count <= 253 else {
@@ -110,8 +114,10 @@ package struct ConsulSource: Sendable {
 
   /// Waiting for half the stale limit at most, so that one lost query does not use it up.
   func bounded(by staleLimit: Duration) -> ConsulSource {
+    guard staleLimit > .zero else { return self }
     var copy = self
-    if staleLimit > .zero { copy.wait = min(wait, staleLimit / 2) }
+    copy.wait = min(wait, staleLimit / 2)
+    copy.pollInterval = min(pollInterval, staleLimit / 2)
     return copy
   }
 }

@@ -13,6 +13,8 @@ final class DiscoveryMetrics: Sendable {
     var changes: UInt64 = 0
     var candidates = 0
     var refusedTargets: UInt64 = 0
+    /// How often a node was refused for another reason than before.
+    var refusals: [Refusal.Reason: UInt64] = [:]
     var knowsLeader: Bool?
     var lastContact: Duration?
     /// The last status of each probed node; 0 for no answer.
@@ -89,6 +91,12 @@ final class DiscoveryMetrics: Sendable {
         "discovery_refused_targets_total", .counter,
         help: "Active nodes that clients must not be sent to.",
         [MetricSample(Double(values.refusedTargets))]),
+      MetricFamily(
+        "discovery_refusals_total", .counter,
+        help: "How often a node was not taken, and for another reason than before.",
+        Refusal.Reason.allCases.map {
+          MetricSample(Double(values.refusals[$0] ?? 0), [("reason", $0.rawValue)])
+        }),
     ]
   }
 

@@ -42,3 +42,20 @@ func quotedAddress(_ text: some StringProtocol) -> String {
     }
   return "\"\(sanitized(shown))\""
 }
+
+/// `text` with everything but unreserved characters percent-encoded (RFC 3986 §2.3).
+func percentEncoded(_ text: String) -> String {
+  var result = ""
+  for byte in text.utf8 {
+    let scalar = Unicode.Scalar(byte)
+    if scalar.properties.isAlphabetic && byte < 0x80 || (0x30...0x39).contains(byte)
+      || "-._~".unicodeScalars.contains(scalar)
+    {
+      result.unicodeScalars.append(scalar)
+    } else {
+      let digits = String(byte, radix: 16, uppercase: true)
+      result += "%" + (digits.utf8.count == 1 ? "0" : "") + digits
+    }
+  }
+  return result
+}

@@ -21,6 +21,8 @@ package struct DiscoveryStatus: Equatable, Sendable {
   package var state: State
   /// When the source last answered.
   package var lastSuccess: Moment?
+  /// When the active node was last confirmed, or that there is none: by the source, or by the node's own word.
+  package var lastKnown: Moment?
   /// Why the last attempt failed, or what is odd about the last answer; printable ASCII of at most
   /// `errorBytesMax` bytes, without tokens and query strings.
   package var lastError: String?
@@ -33,12 +35,14 @@ package struct DiscoveryStatus: Equatable, Sendable {
   package static let errorBytesMax = 256
 
   package init(
-    source: Source, state: State = .starting, lastSuccess: Moment? = nil, lastError: String? = nil,
+    source: Source, state: State = .starting, lastSuccess: Moment? = nil,
+    lastKnown: Moment? = nil, lastError: String? = nil,
     index: UInt64? = nil, nodes: [NodeReport] = []
   ) {
     self.source = source
     self.state = state
     self.lastSuccess = lastSuccess
+    self.lastKnown = lastKnown ?? lastSuccess
     self.lastError = lastError
     self.index = index
     self.nodes = nodes
@@ -53,10 +57,13 @@ package struct NodeReport: Equatable, Sendable {
   package let address: String
   /// `active`, `standby`, `sealed`, … or why nothing is known.
   package let state: String
+  /// Why clients are not sent there; nil for the node that they are sent to, and where another one is merely better.
+  package let reason: String?
 
-  package init(name: String, address: String, state: String) {
+  package init(name: String, address: String, state: String, reason: String? = nil) {
     self.name = name
     self.address = address
     self.state = state
+    self.reason = reason
   }
 }

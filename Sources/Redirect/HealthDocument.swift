@@ -5,15 +5,17 @@ package struct HealthDocument: Sendable {
   /// The most bytes of `body`, so that it fits `responseBytesMax` with its head.
   package static let bodyBytesMax = 7 * 1024
 
-  /// The active node is known, or was a moment ago (`RedirectSettings.healthGrace`).
+  /// The active node is known, or was a moment ago (`RedirectSettings.healthGrace`), and something has confirmed that not too long
+  /// ago (`healthStale`).
   package let isHealthy: Bool
   /// A JSON object.
   package let body: [UInt8]
 
   package init(_ snapshot: ActiveNodeSnapshot, settings: RedirectSettings, now: Moment) {
     let isInGrace = Self.isInGrace(snapshot, grace: settings.healthGrace, now: now)
-    isHealthy = snapshot.node != nil || isInGrace
     let status = snapshot.status
+    let isStale = Self.isStale(status, limit: settings.healthStale, now: now)
+    isHealthy = (snapshot.node != nil || isInGrace) && !isStale
     let age = status.lastSuccess.map { (now.monotonic - $0.monotonic).components.seconds }
     let isConsul = status.source == .consul
 
@@ -30,6 +32,7 @@ package struct HealthDocument: Sendable {
       isConsul ? status.lastSuccess.map { timestamp(epochSeconds: $0.epochSeconds) } : nil)
     json.member("since", snapshot.since.map { timestamp(epochSeconds: $0.epochSeconds) })
     if isInGrace { json.member("in_grace", true) }
+    if isStale { json.member("stale", true) }
     json.open("{", key: "discovery")
     json.member("source", status.source.rawValue)
     json.member("state", status.state.rawValue)
@@ -51,6 +54,15 @@ package struct HealthDocument: Sendable {
     return now.monotonic - since.monotonic < grace
   }
 
+  /// Who is cut off from the source may be sending clients to a node that has died since. A load balancer that finds all of its targets
+  /// so sends to all of them (AWS's documentation, "fail open"): redirects go on.
+  private static func isStale(_ status: DiscoveryStatus, limit: Duration, now: Moment) -> Bool {
+    guard limit > .zero, status.state == .silent || status.state == .expired,
+      let last = status.lastKnown ?? status.lastSuccess
+    else { return false }
+    return now.monotonic - last.monotonic >= limit
+  }
+
   private static func append(_ nodes: [NodeReport], to json: inout JSONText) {
     // Two closing braces, a bracket and the count of those left out follow the last node.
     let room = bodyBytesMax - 64
@@ -62,6 +74,7 @@ package struct HealthDocument: Sendable {
       next.member("name", clipped(node.name))
       next.member("address", clipped(node.address))
       next.member("state", clipped(node.state))
+      if let reason = node.reason { next.member("reason", clipped(reason)) }
       next.close("}")
       if next.bytes.count > room { break }
       json = next

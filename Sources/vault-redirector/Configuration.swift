@@ -20,6 +20,8 @@ struct Configuration {
   let discovery: DiscoveryConfiguration
   /// How long health stays good while no node is active.
   let healthGrace: Duration
+  /// How long health stays good while nobody answers; zero: as long as the last node is served.
+  let healthStale: Duration
   /// As given, for health; nil where no Consul is asked.
   let consulHostPort: String?
   let workers: Int
@@ -44,6 +46,8 @@ struct Configuration {
     discovery = source.configuration
     healthGrace = try Duration(
       option: "--health-grace", seconds: options.discovery.healthGrace, mayBeZero: true)
+    healthStale = try Duration(
+      option: "--health-stale", seconds: options.discovery.healthStale, mayBeZero: true)
     consulHostPort = source.consulHostPort
     if tls != nil, !source.isHTTPS, !listening.allowDowngrade {
       throw StartupError(

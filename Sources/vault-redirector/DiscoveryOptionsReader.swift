@@ -41,7 +41,8 @@ struct DiscoveryOptionsReader {
         "CONSUL_HOST_PORT", "missing; name Consul's address, or nodes with --vault-addr")
     }
     let rules = SelectionRules(
-      mode: try selectionMode(), activeTag: options.activeTag, target: try targetRule(),
+      mode: try selectionMode(), activeTag: options.activeTag,
+      requiredTags: options.requireTag, target: try targetRule(),
       scheme: seed.https ? .https : .http)
     let source = try ConsulSource(
       access: ConsulAccess(
@@ -79,6 +80,7 @@ struct DiscoveryOptionsReader {
     let patterns = try options.allowTarget.map { try TargetPattern($0) }
     return DiscoveryConfiguration(
       source: source, staleLimit: try seconds("--stale-limit", options.staleLimit, mayBeZero: true),
+      vanishGrace: try seconds("--vanish-grace", options.vanishGrace, mayBeZero: true),
       targets: TargetGuard(
         allowed: patterns.isEmpty ? nil : patterns, localHosts: LocalHosts.current().names),
       version: Version.number)

@@ -54,6 +54,7 @@ struct ListenerFactory {
     let settings = RedirectSettings(
       version: Version.number, sourceURL: Version.sourceURL,
       consulHostPort: configuration.consulHostPort, healthGrace: configuration.healthGrace,
+      healthStale: configuration.healthStale,
       reportLoop: { node in
         log.warning(
           "request refused: its Host is the active node itself, a redirect would be a loop",

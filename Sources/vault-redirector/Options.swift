@@ -200,6 +200,12 @@ struct DiscoveryOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
+      "Look only at instances with this tag, whatever others they have; repeatable.",
+      valueName: "tag"))
+  var requireTag: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
       "How the active node is told: tag, check, or auto (the check only where Vault sets no tags).",
       valueName: "auto|tag|check"))
   var select: String?
@@ -217,7 +223,7 @@ struct DiscoveryOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Redirect to such hosts only: a name with * and ?, or a CIDR block; repeatable.",
+      "Redirect to such hosts only: a name with * and ? within a label, or a CIDR block; repeatable.",
       valueName: "host|cidr"))
   var allowTarget: [String] = []
 
@@ -263,8 +269,21 @@ struct DiscoveryOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "How long a request waits for an active node before it gets 503.", valueName: "seconds"))
-  var hold = 0.0
+      "How long health stays 200 while nobody answers and the last node serves; 0: as long as it does.",
+      valueName: "seconds"))
+  var healthStale = 30.0
+
+  @Option(
+    help: ArgumentHelp(
+      "How long a node serves that Consul lists no more, without --verify-target.",
+      valueName: "seconds"))
+  var vanishGrace = 5.0
+
+  @Option(
+    help: ArgumentHelp(
+      "How long a request waits for an active node before it gets 503; 0: not at all.",
+      valueName: "seconds"))
+  var hold = 10.0
 
   @Option(help: ArgumentHelp("Requests that wait at once.", valueName: "number"))
   var holdMax = 1024

@@ -16,7 +16,7 @@ struct SignalLoop {
   }
 
   let pool: WorkerPool
-  let watcher: ActiveNodeWatcher
+  let discovery: DiscoveryThread
   let rotation: CredentialRotation?
   let log: Log
   let logWriter: LogWriter
@@ -51,7 +51,7 @@ struct SignalLoop {
   private func handle(_ signal: Int32, _ drainEnd: inout MonotonicTime?) {
     switch signal {
     case SIGHUP:
-      watcher.reload()
+      discovery.reload()
       rotation?.reload()
     case SIGUSR1, SIGUSR2:
       switchLog(isEnabled: signal == SIGUSR1)

@@ -11,7 +11,7 @@ import Telemetry
 ///
 /// ```
 /// main thread     Supervisor: signals, drain
-/// discovery       ActiveNodeWatcher ── publishes ──► ActiveNodeCell ── wakes ──► workers
+/// discovery       DiscoveryThread ── publishes ──► ActiveNodeCell ── wakes ──► workers
 /// worker-0…n      Worker: connections, RedirectResponder ── loads from ──► ActiveNodeCell
 /// log             LogWriter
 /// ```
@@ -21,7 +21,7 @@ final class Supervisor {
   private let logWriter: LogWriter
   private let log: Log
   private let cell: ActiveNodeCell
-  private let watcher: ActiveNodeWatcher
+  private let discovery: DiscoveryThread
   private let pool: WorkerPool
   /// Nil where the public listeners speak plain HTTP.
   private let rotation: CredentialRotation?
@@ -52,10 +52,10 @@ final class Supervisor {
     let listeners = try ListenerFactory(
       configuration, cell: cell, tls: rotation?.contexts, metrics: metrics, log: log
     ).listeners()
-    var discovery = configuration.discovery
-    discovery.targets.listeners = listeners.map(\.socket.address)
-    watcher = ActiveNodeWatcher(discovery, cell: cell, log: log)
-    watcher.register(in: metrics)
+    var wanted = configuration.discovery
+    wanted.targets.listeners = listeners.map(\.socket.address)
+    discovery = DiscoveryThread(wanted, cell: cell, log: log)
+    discovery.register(in: metrics)
     let frontend = FrontendConfiguration(
       listeners: listeners, workers: configuration.workers, limits: configuration.limits,
       accessLog: configuration.accessLog, server: "vault-redirector/\(Version.number)", log: log,
@@ -76,18 +76,18 @@ final class Supervisor {
     reportLimit()
     for finding in rotation?.findings ?? [] where !finding.isOfExpiry { log.warning("\(finding)") }
     try Self.orSystemError("threads") { () throws(SystemError) in
-      try watcher.start()
+      try discovery.start()
       try pool.start()
     }
     disableLogIfAsked()
     try Self.orSystemError("signals") { () throws(SystemError) in
       let loop = SignalLoop(
-        pool: pool, watcher: watcher, rotation: rotation, log: log, logWriter: logWriter,
+        pool: pool, discovery: discovery, rotation: rotation, log: log, logWriter: logWriter,
         drainTimeout: configuration.limits.drainTimeout)
       try loop.run(signals)
     }
     pool.join()
-    watcher.stop()
+    discovery.stop()
     defer { logWriter.stop(within: .milliseconds(250)) }
     if let failure = pool.startFailure {
       throw StartupError(exitCode: .osError, message: "workers: \(failure)")

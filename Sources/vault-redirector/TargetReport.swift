@@ -14,8 +14,12 @@ struct TargetReport {
   /// - Throws: wrong use, or a file that cannot be read or does not fit.
   init(_ options: Options, environment: [String: String]) throws(StartupError) {
     let configuration = try Configuration(options, environment: environment)
+    var discovery = configuration.discovery
+    // Bound they are not, but the daemon of these options would refuse to send anybody to them.
+    discovery.targets.listeners =
+      configuration.listenAddresses + (configuration.adminAddress.map { [$0] } ?? [])
     // The report says all there is to say.
-    let table = NodeTable.ask(configuration.discovery, log: .silent)
+    let table = NodeTable.ask(discovery, log: .silent)
     text = options.discovery.json ? table.json : table.text
     exitCode = table.target == nil ? .unavailable : .success
   }

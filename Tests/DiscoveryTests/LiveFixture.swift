@@ -5,7 +5,7 @@ import Redirect
 final class LiveFixture {
   let cell: ActiveNodeCell
   let logged = LogCapture()
-  let watcher: ActiveNodeWatcher
+  let watcher: DiscoveryThread
   private var changes: AsyncStream<String?>.Iterator
 
   init(
@@ -17,7 +17,7 @@ final class LiveFixture {
     cell.observe { continuation.yield(cell.load().node?.target.authority) }
     self.cell = cell
     changes = stream.makeAsyncIterator()
-    watcher = ActiveNodeWatcher(
+    watcher = DiscoveryThread(
       configuration, cell: cell, log: logged.log, time: time, findHosts: findHosts)
   }
 

@@ -144,7 +144,7 @@ struct LiveTests {
   func probes() async throws {
     let hung = try StandIn([.hang, .hang, .hang])
     let resetting = try StandIn([.reset(after: []), .reset(after: []), .reset(after: [])])
-    let active = try StandIn([.answer(200, body: "{}".utf8)])
+    let active = try StandIn([.vault(200)])
     let addresses = try [hung.authority, resetting.authority, "127.0.0.1:1", active.authority]
       .map { try VaultAddress("http://\($0)") }
     let source = try ProbeSource(
@@ -159,8 +159,8 @@ struct LiveTests {
 
   @Test("Probes keep one connection to each node, however many there are")
   func keepAlive() async throws {
-    let standby = StandIn.Reply.answer(429, body: "{}".utf8)
-    let active = StandIn.Reply.answer(200, body: "{}".utf8)
+    let standby = StandIn.Reply.vault(429)
+    let active = StandIn.Reply.vault(200)
     var nodes = try (0..<7).map { _ in try StandIn([], last: standby) }
     nodes.append(try StandIn(Array(repeating: standby, count: 5), last: active))
     let source = try ProbeSource(
@@ -173,5 +173,115 @@ struct LiveTests {
     #expect(await fixture.nextChange() == nodes[7].authority)
     fixture.watcher.stop()
     #expect(nodes.map(\.connections) == Array(repeating: 1, count: 8))
+  }
+
+  @Test(
+    "How a node does not answer: refused and reset are told from silence, and from what is no answer"
+  )
+  func failures() throws {
+    let closing = try StandIn([.end(after: []), .end(after: [])])
+    let resetting = try StandIn([.reset(after: []), .reset(after: [])])
+    let babbling = try StandIn([.end(after: Array("SSH-2.0\r\n".utf8))])
+    let hung = try StandIn([.hang])
+    let asked: [(String, UInt16, String?, OutboundFailure.Kind)] = [
+      ("127.0.0.1", 1, nil, .refused), ("127.0.0.1", closing.port, nil, .reset),
+      ("127.0.0.1", resetting.port, nil, .reset), ("127.0.0.1", babbling.port, nil, .broken),
+      ("127.0.0.1", hung.port, nil, .timedOut), ("no-such-name.invalid", 1, nil, .unresolved),
+      ("localhost", 1, "/no/such.sock", .refused),
+    ]
+    for (host, port, socket, expected) in asked {
+      let loop = TransferLoop()
+      var request = OutboundRequest(
+        usesTLS: false, host: host, port: port, path: "/", timeout: .seconds(2),
+        connectTimeout: .seconds(2), bodyBytesMax: 100, security: OutboundSecurity())
+      request.unixSocket = socket
+      let result = ask(loop, request)
+      guard case .failure(let failure) = result else {
+        Issue.record("\(host):\(port) has answered")
+        continue
+      }
+      #expect(failure.kind == expected, "\(failure.reason)")
+    }
+  }
+
+  private func ask(
+    _ loop: TransferLoop, _ request: OutboundRequest
+  ) -> Result<OutboundAnswer, OutboundFailure>? {
+    loop.start(request, for: .consul)
+    for _ in 0..<1000 {
+      if let first = loop.turn(timeout: .seconds(60)).finished.first { return first.result }
+    }
+    return nil
+  }
+
+  @Test(
+    "The end of a connection that was left open is told once; without connections nobody is watched"
+  )
+  func connectionEnds() throws {
+    let node = try StandIn([], last: .vault(200))
+    let loop = TransferLoop()
+    var request = OutboundRequest(
+      usesTLS: false, host: "127.0.0.1", port: node.port, path: "/", timeout: .seconds(30),
+      connectTimeout: .seconds(30), bodyBytesMax: 1000, security: OutboundSecurity())
+    request.watchesConnection = true
+    _ = try #require(ask(loop, request)).get()
+    node.closeConnections()
+    var events = TransferLoop.Events()
+    for _ in 0..<1000 where events.isEmpty { events = loop.turn(timeout: .seconds(60)) }
+    #expect(events.ended == [.consul])
+    #expect(events.finished.isEmpty)
+    // It is not told of again, and a socket that libcurl has closed itself is nobody's.
+    #expect(loop.turn(timeout: .milliseconds(1)).isEmpty)
+    loop.forgetConnections()
+    #expect(loop.turn(timeout: .milliseconds(1)).isEmpty)
+    _ = try #require(ask(loop, request)).get()
+    loop.forgetConnections()
+    #expect(loop.turn(timeout: .milliseconds(1)).isEmpty)
+    #expect(node.connections >= 2)
+  }
+
+  @Test("A connection that is old enough is not used again, and others are")
+  func connectionAge() throws {
+    let node = try StandIn([], last: .vault(200))
+    let loop = TransferLoop()
+    var request = OutboundRequest(
+      usesTLS: false, host: "127.0.0.1", port: node.port, path: "/", timeout: .seconds(30),
+      connectTimeout: .seconds(30), bodyBytesMax: 1000, security: OutboundSecurity())
+    for _ in 0..<3 { _ = try #require(ask(loop, request)).get() }
+    #expect(node.connections == 1)
+    request.connectionAgeMax = .seconds(1)
+    // Until its second is over, a minute at most.
+    for _ in 0..<600 where node.connections == 1 {
+      _ = try #require(ask(loop, request)).get()
+      _ = loop.turn(timeout: .milliseconds(100))
+    }
+    #expect(node.connections == 2)
+  }
+
+  @Test("Nodes are asked over connections of a minute at most, Consul over any")
+  func ages() throws {
+    let verified = try MachineFixture.consul(rules: SelectionRules(scheme: .https), verifies: true)
+    try verified.consul(consulAnswer(entry("a")))
+    for (question, request) in verified.due() {
+      #expect(request.connectionAgeMax == (question == .consul ? nil : .seconds(60)))
+    }
+  }
+
+  @Test("A reload forgets connections: nodes are asked over new ones")
+  func reloadForgets() async throws {
+    let node = try StandIn([], last: .vault(200))
+    let source = try ProbeSource(
+      addresses: [try VaultAddress("http://\(node.authority)")], security: OutboundSecurity(),
+      interval: .milliseconds(20), timeout: .seconds(50))
+    let fixture = LiveFixture(DiscoveryConfiguration(source: .vault(source), version: "1"))
+    try fixture.watcher.start()
+    #expect(await fixture.nextChange() == node.authority)
+    await node.reached(requests: 5)
+    #expect(node.connections == 1)
+    fixture.watcher.reload()
+    await node.reached(requests: node.heads.count + 5)
+    #expect(node.connections == 2)
+    fixture.watcher.stop()
+    #expect(fixture.cell.load().node != nil)
   }
 }

@@ -47,7 +47,7 @@ struct PacingTests {
 
   @Test("A server that never blocks is asked once a second, not more")
   func busyServer() throws {
-    let fixture = try WatchFixture.consul()
+    let fixture = try MachineFixture.consul()
     let before = fixture.clock.now.monotonic
     for _ in 0..<76 { try fixture.consul(consulAnswer(entry("a"))) }
     #expect(fixture.clock.now.monotonic - before == .seconds(60))
@@ -55,26 +55,89 @@ struct PacingTests {
 
   @Test("Without an index that can block, the poll interval is kept", arguments: [nil, "x"])
   func poll(index: String?) throws {
-    let fixture = try WatchFixture.consul(pollInterval: .milliseconds(2500))
+    let fixture = try MachineFixture.consul(pollInterval: .milliseconds(2500))
     let before = fixture.clock.now.monotonic
     for _ in 0..<3 {
       let request = try fixture.consul(consulAnswer(entry("a"), index: index))
       #expect(request.url.hasSuffix("?stale"))
-      #expect(request.timeout == .seconds(10))
+      #expect(request.timeout == .seconds(8))
     }
     #expect(fixture.clock.now.monotonic - before == .seconds(5))
   }
 
-  @Test("A blocking query may take what Consul may add to the wait, and ten seconds")
+  @Test("A hung agent is noticed within twenty seconds, for one request in ten")
   func timeout() throws {
-    let fixture = try WatchFixture.consul()
+    let fixture = try MachineFixture.consul()
     try fixture.consul(consulAnswer(entry("a")))
-    #expect(try fixture.nextQuery().timeout == .milliseconds(73_750))
+    let query = try fixture.nextQuery()
+    #expect(query.url.hasSuffix("&wait=10000ms"))
+    #expect(query.timeout == .milliseconds(18_625))
+  }
+
+  @Test(
+    "An agent on this machine that refuses is asked again within two seconds, others within fifteen",
+    arguments: [
+      ("127.0.0.1:8500", 2), ("localhost:8500", 2), ("[::1]:8500", 2),
+      ("unix:///run/consul.sock", 2),
+      ("10.0.0.1:8500", 15), ("consul.example.com:8500", 15),
+    ])
+  func localAgent(address: String, seconds: Int) throws {
+    let access = try ConsulAccess(address: address, environment: Environment([:]))
+    var watch = ConsulWatch(try ConsulSource(access: access, rules: SelectionRules()), "1")
+    var now = Duration.zero
+    for _ in 0..<20 {
+      _ = watch.request(now: now)
+      let refused = OutboundFailure(kind: .refused, reason: "refused")
+      _ = watch.take(.failure(refused), now: now, random: 0.999)
+      now = max(now, watch.nextAt)
+    }
+    let before = now
+    _ = watch.request(now: now)
+    _ = watch.take(
+      .failure(OutboundFailure(kind: .refused, reason: "refused")), now: now, random: 0.999)
+    let pause = watch.nextAt - before
+    #expect(pause < .seconds(seconds) && pause > .seconds(seconds) * 0.9)
+  }
+
+  @Test(
+    "While another agent answers the first is tried once a minute, and disturbs nobody where it fails"
+  )
+  func firstAgent() throws {
+    let fixture = try MachineFixture.consul(address: "one:1,two:2")
+    try fixture.consulFails()
+    try fixture.consul(consulAnswer(entry("a")))
+    var tried: [Duration] = []
+    let start = fixture.clock.now.monotonic
+    while fixture.clock.now.monotonic - start < .seconds(185) {
+      let query = try fixture.nextQuery()
+      let now = fixture.clock.now
+      if query.host == "one" {
+        tried.append(now.monotonic - start)
+        #expect(query.timeout == .seconds(2))
+        fixture.machine.take(
+          .failure(OutboundFailure(kind: .timedOut, reason: "timed out")), to: .consul, now: now)
+      } else {
+        fixture.clock.advance(by: query.url.contains("index=") ? .seconds(10) : .zero)
+        fixture.machine.take(
+          .success(consulAnswer(entry("a"))), to: .consul, now: fixture.clock.now)
+      }
+      #expect(fixture.status.state == .current)
+    }
+    #expect(tried.count == 3)
+    #expect(fixture.logged.lines(containing: "warning consul does not answer").count == 1)
+    // It is back, and stays.
+    while try fixture.nextQuery().host != "one" {
+      fixture.clock.advance(by: .seconds(10))
+      fixture.machine.take(.success(consulAnswer(entry("a"))), to: .consul, now: fixture.clock.now)
+    }
+    fixture.machine.take(.success(consulAnswer(entry("b"))), to: .consul, now: fixture.clock.now)
+    #expect(fixture.node == "b")
+    #expect(try fixture.nextQuery().host == "one")
   }
 
   @Test("Failures back off, and each agent of the list is tried in turn")
   func agents() throws {
-    let fixture = try WatchFixture.consul(address: "one:1,two:2")
+    let fixture = try MachineFixture.consul(address: "one:1,two:2")
     try fixture.consul(consulAnswer(entry("a")))
     let urls = try (0..<4).map { _ in try fixture.consulFails().url }
     #expect(urls[0].hasPrefix("http://one:1/"))

@@ -10,63 +10,135 @@ struct ProbeTests {
   @Test(
     "Statuses of sys/health",
     arguments: [
-      (200, "active", true), (429, "standby", true), (472, "dr-secondary", true),
-      (473, "performance-standby", true), (474, "standby-without-active", true),
-      (501, "uninitialized", true), (503, "sealed", true), (530, "removed", true),
-      (404, "unexpected", false), (500, "unexpected", false), (301, "unexpected", false),
-      (0, "unexpected", false),
+      (200, "active", .affirms), (429, "standby", .denies), (472, "dr-secondary", .denies),
+      (473, "performance-standby", .denies), (474, "standby-without-active", .denies),
+      (501, "uninitialized", .denies), (503, "sealed", .denies), (530, "removed", .denies),
+      (404, "unexpected", .unclear), (500, "unexpected", .unclear), (301, "unexpected", .unclear),
+      (0, "unexpected", .unclear),
+    ] as [(Int, String, VaultState.Bearing)])
+  func states(status: Int, name: String, bearing: VaultState.Bearing) {
+    let state = VaultState(vaultAnswer(status))
+    #expect(state.name == name)
+    #expect(state.bearing == bearing)
+    // The same status without Vault's words is anybody's.
+    #expect(VaultState(OutboundAnswer(status: status)) == .unexpected(status))
+  }
+
+  @Test(
+    "A status that the body does not agree with, or a body that is not Vault's, is no word of Vault's",
+    arguments: [
+      (200, #"{"initialized":true,"sealed":false,"standby":true}"#),
+      (200, #"{"initialized":true,"sealed":true,"standby":false}"#),
+      (200, #"{"initialized":false,"sealed":false,"standby":false}"#),
+      (200, #"{"initialized":true,"sealed":false}"#),
+      (200, #"{"initialized":"true","sealed":"false","standby":"false"}"#), (200, "{}"),
+      (200, "[]"),
+      (200, "<!DOCTYPE html><title>Welcome</title>"), (200, #"{"initialized":true,"sealed":fal"#),
+      (429, #"{"initialized":true,"sealed":false,"standby":false}"#), (429, "slow down"),
+      (503, #"{"initialized":true,"sealed":false,"standby":true}"#),
+      (503, "no server is available"),
+      (501, #"{"initialized":true,"sealed":false,"standby":true}"#), (530, "<html>"),
     ])
-  func states(status: Int, name: String, isAnswer: Bool) {
-    #expect(VaultState(status: status).name == name)
-    #expect(VaultState(status: status).isAnswer == isAnswer)
+  func lies(status: Int, body: String) {
+    var answer = OutboundAnswer(status: status)
+    answer.body = Array(body.utf8)
+    #expect(VaultState(answer) == .unexpected(status))
+    answer.body = Array(String(repeating: #"{"a":"#, count: 10_000).utf8)
+    #expect(VaultState(answer) == .unexpected(status))
   }
 
   @Test(
     "Every node is asked at the start, and the first 200 is served before the rest has answered")
   func start() throws {
-    let fixture = try WatchFixture.probes(["a", "b", "c"])
+    let fixture = try MachineFixture.probes(["a", "b", "c"])
     let asked = fixture.due()
     #expect(asked.map(\.request.url) == ["a", "b", "c"].map { "https://\($0):8200/v1/sys/health" })
     #expect(fixture.due().isEmpty)
     fixture.probe(0, 429)
-    #expect(fixture.status.state == .starting)
+    #expect(fixture.node == nil)
     fixture.probe(2, 200)
     #expect(fixture.node == "https://c:8200")
   }
 
-  @Test(
-    "An active node that says it is none is gone at once; so is one that does not answer while others do",
-    arguments: [429, 503, 530, 500, nil] as [Int?])
-  func gone(status: Int?) throws {
-    let fixture = try WatchFixture.probes(["a", "b"])
-    _ = fixture.due()
-    fixture.probe(0, 200)
-    fixture.probe(1, 429)
+  /// A watch of two nodes of which the first is active, two seconds later, both asked.
+  private func fixture() throws -> MachineFixture {
+    let fixture = try MachineFixture.probes(["a", "b"])
+    fixture.probes(["a": 200, "b": 429])
     #expect(fixture.node == Self.a)
     fixture.clock.advance(by: .seconds(2))
-    _ = fixture.due()
+    #expect(fixture.due().count == 2)
+    return fixture
+  }
+
+  @Test("An active node that says it is none is gone at once", arguments: [429, 503, 530, 501])
+  func gone(status: Int) throws {
+    let fixture = try fixture()
     fixture.probe(0, status)
     #expect(fixture.node == nil)
     #expect(fixture.status.state == .current)
   }
 
   @Test(
+    "So is one whose connection is refused or reset",
+    arguments: [.refused, .reset] as [OutboundFailure.Kind])
+  func refused(kind: OutboundFailure.Kind) throws {
+    let fixture = try fixture()
+    fixture.machine.take(
+      .failure(OutboundFailure(kind: kind, reason: "it is")),
+      to: .probe(.health(fixture.targets[0])), now: fixture.clock.now)
+    #expect(fixture.node == nil)
+  }
+
+  @Test(
+    "Its silence is no fact until a second one, a standby that has lost it, or another's 200",
+    arguments: [(429, nil), (474, nil), (200, "https://b:8200"), (503, nil)] as [(Int, String?)])
+  func silence(other: Int, expected: String?) throws {
+    let fixture = try fixture()
+    fixture.probe(1, 429)
+    fixture.probe(0, nil)
+    #expect(fixture.node == Self.a)
+    #expect(fixture.due().map(\.request.host) == ["b"])
+    fixture.probe(1, other)
+    #expect(fixture.node == (other == 429 || other == 503 ? Self.a : expected))
+    fixture.clock.advance(by: .seconds(2))
+    _ = fixture.due()
+    fixture.probe(0, nil)
+    #expect(fixture.node == expected)
+  }
+
+  @Test(
+    "What is not Vault's answer is ignorance: who was active stays, and nobody else is adopted for it"
+  )
+  func unclear() throws {
+    let fixture = try fixture()
+    for _ in 0..<10 {
+      fixture.probe(0, 500)
+      fixture.probe(1, 429)
+      #expect(fixture.node == Self.a)
+      fixture.clock.advance(by: .seconds(1))
+      _ = fixture.due()
+    }
+    fixture.probe(1, 200)
+    #expect(fixture.node == Self.b)
+  }
+
+  @Test(
     "An active node that is late yields to another that says 200, and to nobody else",
     arguments: [429, 200] as [Int?])
   func late(status: Int?) throws {
-    let fixture = try WatchFixture.probes(["a", "b"])
+    let fixture = try MachineFixture.probes(["a", "b"])
     _ = fixture.due()
     fixture.probe(0, 200)
     fixture.probe(1, 429)
     fixture.clock.advance(by: .seconds(2))
     #expect(fixture.due().count == 2)
     fixture.probe(1, 429)
-    #expect(fixture.watch.nextAt == fixture.clock.now.monotonic + .milliseconds(250))
+    #expect(fixture.machine.nextAt == fixture.clock.now.monotonic + .milliseconds(250))
     fixture.clock.advance(by: .milliseconds(250))
     #expect(fixture.due().map(\.request.host) == ["b"])
     fixture.probe(1, 429)
     #expect(fixture.node == Self.a)
-    fixture.clock.advance(by: .milliseconds(350))
+    fixture.clock.advance(by: .milliseconds(50))
     #expect(fixture.due().map(\.request.host) == ["b"])
     fixture.probe(1, 200)
     #expect(fixture.node == Self.b)
@@ -79,7 +151,7 @@ struct ProbeTests {
 
   @Test("When nobody answers the last node stays, until the stale limit")
   func blind() throws {
-    let fixture = try WatchFixture.probes(["a", "b"], staleLimit: .seconds(60))
+    let fixture = try MachineFixture.probes(["a", "b"], staleLimit: .seconds(60))
     _ = fixture.due()
     fixture.probe(0, 200)
     fixture.probe(1, 429)
@@ -90,33 +162,79 @@ struct ProbeTests {
     #expect(fixture.node == Self.a)
     #expect(fixture.status.state == .silent)
     #expect(
-      fixture.status.lastError == "a:8200 unexpected status 502; b:8200 unreachable: timed out")
+      fixture.status.lastError
+        == "a:8200 status 502, which is not Vault's answer; b:8200 unreachable: timed out")
     fixture.clock.advance(by: .seconds(58))
     _ = fixture.due()
     #expect(fixture.node == nil)
     #expect(fixture.status.state == .expired)
   }
 
+  /// Between two questions to a node, in milliseconds, over so much time, while every answer comes at once.
+  private func pauses(
+    of host: String, in fixture: MachineFixture, for time: Duration, _ states: [String: Int]
+  ) throws -> Set<Int> {
+    var pauses: Set<Int> = []
+    var last: Duration?
+    let end = fixture.clock.now.monotonic + time
+    while fixture.clock.now.monotonic < end {
+      for (question, request) in fixture.due() {
+        if request.host == host {
+          if let last { pauses.insert((fixture.clock.now.monotonic - last).wholeMilliseconds) }
+          last = fixture.clock.now.monotonic
+        }
+        fixture.machine.take(
+          .success(vaultAnswer(states[request.host] ?? 429)), to: question, now: fixture.clock.now)
+      }
+      let next = try #require(fixture.machine.nextAt)
+      fixture.clock.advance(by: max(.milliseconds(1), next - fixture.clock.now.monotonic))
+    }
+    return pauses
+  }
+
   @Test(
-    "A gone node has the others asked at once, then all of them every 250 ms, later every second")
+    "The active node is asked every 100 ms and the others each interval; without one all are, every 50 ms for 20 s, then every 250 ms"
+  )
   func pace() throws {
-    let fixture = try WatchFixture.probes(["a", "b"])
-    _ = fixture.due()
-    fixture.probe(1, 429)
+    let fixture = try MachineFixture.probes(["a", "b"])
+    fixture.probes(["a": 200, "b": 429])
+    _ = try pauses(of: "b", in: fixture, for: .seconds(1), ["a": 200])
+    #expect(try pauses(of: "a", in: fixture, for: .seconds(10), ["a": 200]) == [100])
+    #expect(try pauses(of: "b", in: fixture, for: .seconds(10), ["a": 200]) == [1000])
+    // It denies: the first look at it is enough to have everybody asked.
+    _ = try pauses(of: "a", in: fixture, for: .milliseconds(200), [:])
+    #expect(fixture.node == nil)
+    #expect(try pauses(of: "b", in: fixture, for: .milliseconds(19_500), [:]) == [50])
+    _ = try pauses(of: "b", in: fixture, for: .seconds(1), [:])
+    #expect(try pauses(of: "b", in: fixture, for: .seconds(10), [:]) == [250])
+  }
+
+  @Test(
+    "Many nodes are asked less often, so that all of them together are asked 200 times a second at most"
+  )
+  func manyNodes() throws {
+    let hosts = (0..<64).map { "n\($0)" }
+    let fixture = try MachineFixture.probes(hosts)
+    _ = try pauses(of: "n0", in: fixture, for: .milliseconds(500), [:])
+    #expect(try pauses(of: "n0", in: fixture, for: .seconds(2), [:]) == [320])
+  }
+
+  @Test("Another's changed answer, and a connection that ends, have everybody asked at once")
+  func atOnce() throws {
+    let fixture = try fixture()
     fixture.probe(0, 200)
-    let start = fixture.clock.now.monotonic
-    // The standby answered while no active node was known.
-    #expect(fixture.watch.nextAt == start + .milliseconds(250))
-    fixture.clock.advance(by: .milliseconds(250))
-    #expect(fixture.due().map(\.question) == [.probe(.health(fixture.targets[1]))])
-    fixture.probe(1, 429)
-    #expect(fixture.watch.nextAt == start + .seconds(1))
-    fixture.clock.advance(by: .milliseconds(750))
-    #expect(fixture.due().map(\.question) == [.probe(.health(fixture.targets[0]))])
-    fixture.probe(0, 429)
-    #expect(fixture.due().map(\.question) == [.probe(.health(fixture.targets[1]))])
-    fixture.probe(1, 200)
-    #expect(fixture.node == Self.b)
+    fixture.probe(1, 503)
+    #expect(Set(fixture.due().map(\.request.host)) == ["a"])
+    fixture.probe(0, 200)
+    #expect(fixture.due().isEmpty)
+    let question = Question.probe(.health(fixture.targets[0]))
+    fixture.machine.connectionEnded(question, now: fixture.clock.now)
+    #expect(Set(fixture.due().map(\.request.host)) == ["a", "b"])
+    // Whoever ends each connection is asked for it once a second, not round and round.
+    fixture.probe(0, 200)
+    fixture.probe(1, 503)
+    fixture.machine.connectionEnded(question, now: fixture.clock.now)
+    #expect(fixture.due().isEmpty)
   }
 
   @Test(
@@ -130,7 +248,7 @@ struct ProbeTests {
       ("nonsense", "2026-11-21T22:49:37Z", "https://b:8200"),
     ] as [(String?, String?, String)])
   func split(timeOfA: String?, timeOfB: String?, expected: String) throws {
-    let fixture = try WatchFixture.probes(["a", "b"])
+    let fixture = try MachineFixture.probes(["a", "b"])
     _ = fixture.due()
     fixture.probe(0, 200)
     fixture.probe(1, 200)
@@ -145,7 +263,7 @@ struct ProbeTests {
       var answer = OutboundAnswer(status: 200)
       let member = time.map { #","active_time":"\#($0)""# } ?? ""
       answer.body = Array(#"{"ha_enabled":true,"is_self":true\#(member)}"#.utf8)
-      fixture.watch.take(
+      fixture.machine.take(
         .success(answer), to: .probe(.activeTime(fixture.targets[index])), now: fixture.clock.now)
     }
     #expect(fixture.node == expected)

@@ -7,7 +7,7 @@ import Testing
 struct ReadoutTests {
   @Test("The metrics of a watch that has seen a change, a failure and a split")
   func metrics() throws {
-    let fixture = try WatchFixture.consul()
+    let fixture = try MachineFixture.consul()
     try fixture.consul(consulAnswer(entry("a"), index: "41"))
     var answer = consulAnswer(entry("b") + "," + entry("c", modifyIndex: 9), index: "42")
     answer.fields["x-consul-knownleader"] = "true"
@@ -36,7 +36,7 @@ struct ReadoutTests {
 
   @Test("The metrics of probes")
   func probeMetrics() throws {
-    let fixture = try WatchFixture.probes(["a", "b"])
+    let fixture = try MachineFixture.probes(["a", "b"])
     fixture.probes(["a": 503])
     let registry = MetricsRegistry()
     registry.register { [metrics = fixture.metrics, cell = fixture.cell] in
@@ -55,9 +55,9 @@ struct ReadoutTests {
 
   @Test("The table of nodes, for a person and for a program")
   func table() throws {
-    let fixture = try WatchFixture.consul(rules: SelectionRules(scheme: .https))
+    let fixture = try MachineFixture.consul(rules: SelectionRules(scheme: .https))
     try fixture.consul(Trace.failover(10).answer)
-    let table = NodeTable(fixture.watch)
+    let table = NodeTable(fixture.machine)
     #expect(table.rows.map(\.isChosen) == [true, false, false])
     let lines = table.text.split(separator: "\n")
     #expect(lines.count == 5)
@@ -86,13 +86,13 @@ struct ReadoutTests {
     #expect(
       NodeTable.ask(try configuration(empty.authority), log: log).reason
         == "the service has no instance")
-    let sealed = try StandIn([.answer(503, body: "{}".utf8)])
+    let sealed = try StandIn([.vault(503)])
     let source = try ProbeSource(
       addresses: [try VaultAddress("http://\(sealed.authority)")], security: OutboundSecurity())
     let probed = NodeTable.ask(
       DiscoveryConfiguration(source: .vault(source), version: "1"), log: log)
     #expect(probed.reason == "no node is active")
-    #expect(probed.rows.map(\.verdict) == ["no: sealed"])
+    #expect(probed.rows.map(\.verdict) == ["no: it says that it is sealed"])
   }
 
   private func configuration(_ address: String) throws -> DiscoveryConfiguration {

@@ -7,7 +7,7 @@ struct SilenceTests {
   @Test(
     "Ten minutes without Consul: the redirect goes on, its age is told, then it follows at once")
   func tenMinutes() throws {
-    let fixture = try WatchFixture.consul(staleLimit: .zero)
+    let fixture = try MachineFixture.consul(staleLimit: .zero)
     try fixture.consul(consulAnswer(entry("a")))
     let answeredAt = fixture.clock.now
     var attempts = 0
@@ -27,7 +27,7 @@ struct SilenceTests {
 
   @Test("The stale limit ends it; the next answer counts again")
   func limit() throws {
-    let fixture = try WatchFixture.consul(staleLimit: .seconds(300))
+    let fixture = try MachineFixture.consul(staleLimit: .seconds(300))
     try fixture.consul(consulAnswer(entry("a")))
     try fixture.consulFails()
     fixture.clock.advance(by: .seconds(299))
@@ -38,22 +38,26 @@ struct SilenceTests {
     #expect(fixture.node == nil)
     #expect(fixture.status.state == .expired)
     #expect(fixture.logged.lines(containing: "error silent for longer").count == 1)
-    fixture.watch.take(.success(consulAnswer(entry("a"))), to: .consul, now: fixture.clock.now)
+    fixture.machine.take(.success(consulAnswer(entry("a"))), to: .consul, now: fixture.clock.now)
     #expect(fixture.node == "a")
   }
 
   @Test("Consul keeps a query for half the stale limit at most")
   func wait() throws {
-    let fixture = try WatchFixture.consul(staleLimit: .seconds(30))
+    let fixture = try MachineFixture.consul(staleLimit: .seconds(8))
     try fixture.consul(consulAnswer(entry("a")))
-    #expect(try fixture.nextQuery().url.hasSuffix("&wait=15000ms"))
+    #expect(try fixture.nextQuery().url.hasSuffix("&wait=4000ms"))
   }
 
   @Test(
     "An answer of a server without a leader, or long without one, is asked for again of the leader",
-    arguments: [("x-consul-knownleader", "false"), ("x-consul-lastcontact", "10001")])
+    arguments: [
+      ("x-consul-knownleader", "false"), ("x-consul-lastcontact", "10001"),
+      ("x-consul-lastcontact", "4294967296"), ("x-consul-lastcontact", "99999999999999999999"),
+      ("x-consul-lastcontact", "-1"), ("x-consul-lastcontact", "never"),
+    ])
   func oldAnswer(field: String, value: String) throws {
-    let fixture = try WatchFixture.consul()
+    let fixture = try MachineFixture.consul()
     try fixture.consul(consulAnswer(entry("a")))
     var old = consulAnswer(entry("b"))
     old.fields[field] = value
@@ -65,9 +69,126 @@ struct SilenceTests {
     #expect(try fixture.nextQuery().url.contains("?stale&index="))
   }
 
+  @Test(
+    "Without a leader the answers are old, and better than nothing: adopted where nothing is known, and no more"
+  )
+  func noLeader() throws {
+    let fixture = try MachineFixture.consul(staleLimit: .seconds(60))
+    var old = consulAnswer(entry("a"))
+    old.fields["x-consul-knownleader"] = "false"
+    var refusal = OutboundAnswer(status: 500)
+    refusal.body = Array("No cluster leader".utf8)
+    try fixture.consul(old)
+    #expect(fixture.node == nil)
+    try fixture.consul(refusal)
+    #expect(fixture.node == "a")
+    #expect(fixture.status.state == .silent)
+    #expect(
+      fixture.status.lastError
+        == "127.0.0.1:8500: status 500: No cluster leader; an answer is used although it has no leader"
+    )
+    // Another one named by such an answer, or nobody, changes nothing; and it goes on for longer than the limit.
+    let start = fixture.clock.now.monotonic
+    while fixture.clock.now.monotonic - start < .seconds(120) {
+      var other = consulAnswer(entry("b"))
+      other.fields["x-consul-knownleader"] = "false"
+      try fixture.consul(other)
+      try fixture.consulFails()
+      #expect(fixture.node == "a")
+    }
+    #expect(fixture.logged.lines(containing: "warning consul's answers are old").count == 1)
+    // The leader is back.
+    try fixture.consul(consulAnswer(entry("b")))
+    #expect(fixture.node == "b")
+    #expect(fixture.status.state == .current)
+  }
+
+  @Test("What a streaming agent says of its leader is not meant; a plain query now and then is")
+  func streaming() throws {
+    let fixture = try MachineFixture.consul()
+    var streamed = consulAnswer(entry("a"))
+    streamed.fields["x-consul-query-backend"] = "streaming"
+    streamed.fields["x-consul-knownleader"] = "false"
+    streamed.fields["x-consul-lastcontact"] = "99999"
+    try fixture.consul(consulAnswer(entry("a")))
+    var plain: [Duration] = []
+    let start = fixture.clock.now.monotonic
+    while fixture.clock.now.monotonic - start < .seconds(95) {
+      let query = try fixture.nextQuery()
+      #expect(!query.url.hasSuffix("/vault"), "the leader is asked")
+      fixture.clock.advance(by: query.url.contains("index=") ? .seconds(10) : .milliseconds(1))
+      if !query.url.contains("index=") { plain.append(fixture.clock.now.monotonic) }
+      fixture.machine.take(
+        .success(query.url.contains("index=") ? streamed : consulAnswer(entry("a"))), to: .consul,
+        now: fixture.clock.now)
+      #expect(fixture.node == "a")
+    }
+    #expect(plain.count == 3)
+    fixture.metrics.update { #expect($0.knowsLeader == nil) }
+    var old = consulAnswer(entry("a"))
+    old.fields["x-consul-knownleader"] = "false"
+    fixture.metrics.update { #expect($0.lastContact == nil) }
+    try fixture.consul(old)
+    #expect(try fixture.nextQuery().url.hasSuffix("/vault"))
+  }
+
+  @Test(
+    "An empty list of a catalogue that is being made again is no fact, for one wait; then it is")
+  func rebuilt() throws {
+    let fixture = try MachineFixture.consul()
+    try fixture.consul(consulAnswer(entry("a"), index: "900"))
+    let start = fixture.clock.now.monotonic
+    try fixture.consul(consulAnswer("", index: "5"))
+    #expect(fixture.node == "a")
+    #expect(fixture.status.lastError == "no node yet: consul's catalogue is being made again")
+    while fixture.clock.now.monotonic - start < .seconds(9) {
+      try fixture.consul(consulAnswer("", index: "6"))
+      fixture.clock.advance(by: .seconds(1))
+      #expect(fixture.node == "a")
+    }
+    fixture.clock.advance(by: .seconds(2))
+    try fixture.consul(consulAnswer("", index: "7"))
+    fixture.clock.advance(by: .seconds(5))
+    _ = fixture.due()
+    #expect(fixture.node == nil)
+  }
+
+  @Test("An empty list of a catalogue that has only grown is a fact")
+  func empty() throws {
+    let fixture = try MachineFixture.consul()
+    try fixture.consul(consulAnswer(entry("a"), index: "5"))
+    try fixture.consul(consulAnswer("", index: "6"))
+    #expect(fixture.status.state == .current)
+    fixture.clock.advance(by: .seconds(5))
+    _ = fixture.due()
+    #expect(fixture.node == nil)
+  }
+
+  @Test("An answer that hides nodes: whom it names as active is, and without one it says nothing")
+  func partlyHidden() throws {
+    let fixture = try MachineFixture.consul(staleLimit: .seconds(60))
+    try fixture.consul(consulAnswer(entry("a")))
+    var hidden = consulAnswer(entry("b", tags: #"["standby"]"#))
+    hidden.fields["x-consul-results-filtered-by-acls"] = "true"
+    try fixture.consul(hidden)
+    #expect(fixture.node == "a")
+    #expect(fixture.status.state == .silent)
+    #expect(fixture.status.lastError?.hasPrefix("consul hides nodes from this token") == true)
+    var named = consulAnswer(entry("b"))
+    named.fields["x-consul-results-filtered-by-acls"] = "true"
+    try fixture.consul(named)
+    #expect(fixture.node == "b")
+    #expect(fixture.status.state == .current)
+    // Nobody for longer than the limit.
+    try fixture.consul(hidden)
+    fixture.clock.advance(by: .seconds(61))
+    _ = fixture.due()
+    #expect(fixture.node == nil)
+  }
+
   @Test("Ten seconds without contact are accepted")
   func lastContact() throws {
-    let fixture = try WatchFixture.consul()
+    let fixture = try MachineFixture.consul()
     var answer = consulAnswer(entry("a"))
     answer.fields["x-consul-lastcontact"] = "10000"
     answer.fields["x-consul-knownleader"] = "true"
@@ -78,7 +199,7 @@ struct SilenceTests {
   @Test("A rotated token file is read when Consul refuses the old token, and tried at once")
   func rotation() throws {
     try withTemporaryFile("first\n") { path in
-      let fixture = try WatchFixture.consul(environment: ["CONSUL_HTTP_TOKEN_FILE": path])
+      let fixture = try MachineFixture.consul(environment: ["CONSUL_HTTP_TOKEN_FILE": path])
       var refused = OutboundAnswer(status: 403)
       refused.body = Array("token first is not known".utf8)
       #expect(token(try fixture.consul(consulAnswer(entry("a")))) == "first")
@@ -94,7 +215,7 @@ struct SilenceTests {
       try write("", to: path)
       #expect(token(try fixture.consul(refused)) == "second")
       try write("third", to: path)
-      #expect(fixture.watch.reload(now: fixture.clock.now) == [.consul])
+      fixture.machine.reload(now: fixture.clock.now)
       #expect(token(try fixture.nextQuery()) == "third")
     }
   }
@@ -106,7 +227,7 @@ struct SilenceTests {
   @Test(
     "Consul's own Retry-After is kept, up to the longest back-off", arguments: [(9, 9), (3600, 15)])
   func retryAfter(asked: Int, seconds: Int) throws {
-    let fixture = try WatchFixture.consul()
+    let fixture = try MachineFixture.consul()
     var answer = OutboundAnswer(status: 429)
     answer.fields["retry-after"] = "\(asked)"
     try fixture.consul(answer)

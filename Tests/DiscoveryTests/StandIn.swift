@@ -1,3 +1,4 @@
+@testable import Discovery
 import Glibc
 import Synchronization
 import Sys
@@ -20,6 +21,8 @@ final class StandIn: Sendable {
     var replies: [Reply]
     var heads: [String] = []
     var connections = 0
+    /// The descriptors of those that are open.
+    var open: Set<Int32> = []
     /// Who waits for so many heads.
     var waiter: (count: Int, continuation: CheckedContinuation<Void, Never>)?
   }
@@ -71,6 +74,13 @@ final class StandIn: Sendable {
     }
   }
 
+  /// Ends every connection, as a process does that stops.
+  func closeConnections() {
+    state.withLock { state in
+      for connection in state.open { shutdown(connection, Int32(SHUT_RDWR)) }
+    }
+  }
+
   func add(_ reply: Reply) { state.withLock { $0.replies.append(reply) } }
 
   private func accept() {
@@ -82,8 +92,15 @@ final class StandIn: Sendable {
   }
 
   private func serve(_ connection: Int32) {
-    defer { close(connection) }
-    state.withLock { $0.connections += 1 }
+    state.withLock { state in
+      state.connections += 1
+      state.open.insert(connection)
+    }
+    defer {
+      // Out of the set first: its number may be another's at once.
+      _ = state.withLock { $0.open.remove(connection) }
+      close(connection)
+    }
     while let head = readHead(connection) {
       let reply: Reply = state.withLock { state in
         state.heads.append(head)
@@ -166,6 +183,11 @@ extension StandIn.Reply {
     let head =
       ["HTTP/1.1 \(status) Status", "Content-Length: \(body.count)"] + fields + ["", ""]
     return .bytes(Array(head.joined(separator: "\r\n").utf8) + body)
+  }
+
+  /// What a Vault says of its health with this status.
+  static func vault(_ status: Int) -> StandIn.Reply {
+    .answer(status, body: vaultAnswer(status).body)
   }
 
   /// Consul's answer with these entries.

@@ -12,13 +12,18 @@ struct TargetGuardTests {
       ("*.vault.example.com", "A.VAULT.example.COM", true),
       ("*.vault.example.com", "vault.example.com", false),
       ("*.vault.example.com", "a.vault.example.com.evil.org", false),
-      ("*.vault.example.com", "a.b.vault.example.com", true),
+      ("*.vault.example.com", "a.b.vault.example.com", false),
+      ("*.*.example.com", "a.vault.example.com", true), ("*.*.example.com", "a.example.com", false),
+      ("vault-*.example.com", "vault-.example.com", true),
+      ("vault?example.com", "vault.example.com", false),
+      ("*", "a.b", false), ("*.x*", "a.b.x1", false), ("*a*b.c", "a1b2a3b.c", true),
       ("vault-?", "vault-a", true), ("vault-?", "vault-10", false), ("vault-?", "vault-", false),
       ("vault-a", "vault-a", true), ("vault-a", "vault-aa", false), ("*", "anything", true),
       ("*a*b", "xaxxb", true), ("*a*b", "xbxa", false), ("10.0.0.0/8", "10.1.2.3", true),
       ("10.0.0.0/8", "11.1.2.3", false), ("10.0.0.0/8", "10.example.com", false),
       ("10.0.0.7", "10.0.0.7", true), ("2001:db8::/32", "2001:db8::1", true),
-      ("2001:db8::/32", "2001:db9::1", false), ("10.*", "10.0.0.1", true),
+      ("2001:db8::/32", "2001:db9::1", false), ("10.*", "10.0.0.1", false),
+      ("10.*.*.*", "10.0.0.1", true),
     ])
   func patterns(pattern: String, host: String, matches: Bool) throws {
     #expect(try TargetPattern(pattern).matches(host) == matches)
@@ -46,7 +51,9 @@ struct TargetGuardTests {
       ("0.0.0.0", "10.0.0.8", 8200, false), ("::", "127.0.0.1", 8200, true),
       ("::", "me.example.com", 8200, true), ("::", "ME.example.com", 8200, true),
       ("::", "localhost", 8200, true), ("::", "you.example.com", 8200, false),
-      ("::", "me.example.com", 443, false),
+      ("::", "me.example.com", 443, false), ("127.0.0.1", "me.example.com", 8200, false),
+      ("127.0.0.1", "localhost", 8200, true), ("::1", "localhost", 8200, true),
+      ("10.0.0.9", "me.example.com", 8200, true), ("10.0.0.9", "localhost", 8200, false),
     ])
   func listeners(listener: String, host: String, port: UInt16, isOurs: Bool) throws {
     let targets = TargetGuard(
@@ -66,27 +73,27 @@ struct TargetGuardTests {
   @Test("A target that becomes this machine's own is no longer served", arguments: [false, true])
   func moved(verifies: Bool) throws {
     let listener = try #require(SocketAddress(numeric: "0.0.0.0", port: 8200))
-    let fixture = try WatchFixture.consul(
+    let fixture = try MachineFixture.consul(
       rules: SelectionRules(target: .ip, scheme: .https),
       targets: TargetGuard(listeners: [listener]), verifies: verifies)
     let answer = consulAnswer(entry("vault-a", nodeAddress: "10.0.0.7"))
     try fixture.consul(answer)
     fixture.probes(["10.0.0.7": 200])
     #expect(fixture.node == "vault-a")
-    fixture.watch.localHosts = ["10.0.0.8"]
+    fixture.machine.localHosts = ["10.0.0.8"]
     #expect(fixture.node == "vault-a")
-    fixture.watch.localHosts = ["10.0.0.7", "10.0.0.8"]
+    fixture.machine.localHosts = ["10.0.0.7", "10.0.0.8"]
     #expect(fixture.node == nil)
     try fixture.consul(answer)
     #expect(fixture.node == nil)
-    fixture.watch.localHosts = ["10.0.0.8"]
+    fixture.machine.localHosts = ["10.0.0.8"]
     try fixture.consul(answer)
     fixture.probes(["10.0.0.7": 200])
     #expect(fixture.node == "vault-a")
   }
 
-  private func fixture() throws -> WatchFixture {
-    try WatchFixture.consul(targets: TargetGuard(allowed: [try TargetPattern("vault-*")]))
+  private func fixture() throws -> MachineFixture {
+    try MachineFixture.consul(targets: TargetGuard(allowed: [try TargetPattern("vault-*")]))
   }
 
   @Test("A refused target leaves the choice to the next, and is logged once and counted")
@@ -100,13 +107,30 @@ struct TargetGuardTests {
     fixture.metrics.update { #expect($0.refusedTargets == 1) }
   }
 
-  @Test("Where nobody else claims to be active, the last good one stays")
+  @Test(
+    "A new active node that is refused keeps the old one only as long as that one does not deny it")
   func last() throws {
     let fixture = try fixture()
+    let evil = entry("evil", modifyIndex: 99)
     try fixture.consul(consulAnswer(entry("vault-a")))
-    try fixture.consul(consulAnswer(entry("evil") + "," + entry("vault-a", tags: #"["standby"]"#)))
+    try fixture.consul(consulAnswer(evil + "," + entry("vault-a")))
     #expect(fixture.node == "vault-a")
-    try fixture.consul(consulAnswer(entry("vault-a", tags: #"["standby"]"#)))
+    try fixture.consul(consulAnswer(evil + "," + entry("vault-a", tags: #"["standby"]"#)))
+    #expect(fixture.node == nil)
+    #expect(fixture.status.nodes.map(\.reason).first == "evil:8200 is outside --allow-target")
+  }
+
+  @Test(
+    "Nor does it keep one that is dead or gone",
+    arguments: [#"[{"CheckID":"serfHealth","Status":"critical"}]"#, nil] as [String?])
+  func lastButDead(checks: String?) throws {
+    let fixture = try fixture()
+    let evil = entry("evil", modifyIndex: 99)
+    try fixture.consul(consulAnswer(entry("vault-a")))
+    let old = checks.map { "," + entry("vault-a", checks: $0) } ?? ""
+    try fixture.consul(consulAnswer(evil + old))
+    fixture.clock.advance(by: .seconds(5))
+    _ = fixture.due()
     #expect(fixture.node == nil)
   }
 
@@ -115,7 +139,7 @@ struct TargetGuardTests {
     let address = try VaultAddress("https://127.0.0.1:8200")
     let source = try ProbeSource(addresses: [address], security: OutboundSecurity())
     let listener = try #require(SocketAddress(numeric: "::", port: 8200))
-    let fixture = WatchFixture(
+    let fixture = MachineFixture(
       DiscoveryConfiguration(
         source: .vault(source), targets: TargetGuard(listeners: [listener]), version: "1"))
     fixture.probes(["127.0.0.1": 200])

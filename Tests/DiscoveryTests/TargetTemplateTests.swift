@@ -40,9 +40,10 @@ struct TargetTemplateTests {
   func hostile() throws {
     let rules = SelectionRules(target: .template(try TargetTemplate("https://{node}.example.com")))
     let body = Array("[\(entry("evil/@", modifyIndex: 9)),\(entry("a"))]".utf8)
-    let selection = NodeSelection(try ServiceEntry.list(from: body), rules: rules)
-    #expect(selection.chosen?.target.host == "a.example.com")
+    let catalogue = Catalogue(try ServiceEntry.list(from: body), rules: rules)
+    #expect(catalogue.distinct.map(\.target?.host) == ["a.example.com"])
     #expect(
-      selection.verdicts[0].outcome == .refused("the target template gives no usable host"))
+      catalogue.nodes[0].registration
+        == .barred(Refusal(.address, "the target template gives no usable host")))
   }
 }

@@ -6,8 +6,8 @@ import Testing
 struct VerificationTests {
   private static let rules = SelectionRules(scheme: .https)
 
-  private func fixture(staleLimit: Duration = .seconds(300)) throws -> WatchFixture {
-    try WatchFixture.consul(rules: Self.rules, staleLimit: staleLimit, verifies: true)
+  private func fixture(staleLimit: Duration = .seconds(300)) throws -> MachineFixture {
+    try MachineFixture.consul(rules: Self.rules, staleLimit: staleLimit, verifies: true)
   }
 
   private func standby(_ name: String) -> String { entry(name, tags: #"["standby"]"#) }
@@ -61,16 +61,97 @@ struct VerificationTests {
     #expect(fixture.node == expected)
   }
 
-  @Test("No active node in Consul's answer is a fact, even while a node says 200")
-  func fact() throws {
+  @Test("Consul's tags lag: who says 200 itself is adopted at once, tagged standby or not")
+  func tagsLag() throws {
     let fixture = try fixture()
     try fixture.consul(consulAnswer(entry("a") + "," + standby("b")))
     fixture.probes(["a": 200, "b": 429])
+    fixture.clock.advance(by: .seconds(2))
+    fixture.probes(["a": 429, "b": 200])
+    #expect(fixture.node == "b")
+    // And the same while Consul says that nobody is active.
     try fixture.consul(consulAnswer(standby("a") + "," + standby("b")))
+    fixture.clock.advance(by: .seconds(2))
+    fixture.probes(["a": 200, "b": 429])
+    #expect(fixture.node == "a")
+  }
+
+  @Test(
+    "The agent of the active node restarts: as long as the node says 200 itself it stays",
+    arguments: [#"[{"CheckID":"serfHealth","Status":"critical"}]"#, nil] as [String?])
+  func agentRestart(checks: String?) throws {
+    let fixture = try fixture()
+    try fixture.consul(consulAnswer(entry("a") + "," + standby("b")))
+    fixture.probes(["a": 200, "b": 429])
+    let rest = checks.map { entry("a", checks: $0) + "," } ?? ""
+    try fixture.consul(consulAnswer(rest + standby("b")))
+    for _ in 0..<100 {
+      fixture.clock.advance(by: .seconds(1))
+      fixture.probes(["a": 200, "b": 429])
+      #expect(fixture.node == "a")
+    }
+    fixture.clock.advance(by: .seconds(1))
+    fixture.probes(["b": 429])
     #expect(fixture.node == nil)
   }
 
-  @Test("While Consul is silent the nodes' own word moves us, beyond the stale limit too")
+  @Test(
+    "Maintenance is an operator's word, and goes before the node's",
+    arguments: ["_node_maintenance", "_service_maintenance:vault:a"])
+  func maintenance(check: String) throws {
+    let fixture = try fixture()
+    try fixture.consul(consulAnswer(entry("a") + "," + standby("b")))
+    fixture.probes(["a": 200, "b": 429])
+    let checks = #"[{"CheckID":"\#(check)","Status":"critical"}]"#
+    try fixture.consul(consulAnswer(entry("a", checks: checks) + "," + standby("b")))
+    #expect(fixture.node == nil)
+    #expect(fixture.status.nodes.first?.reason == "check \(check) is critical")
+  }
+
+  @Test("A new active node that is not allowed keeps the old one only until that one denies it")
+  func notAllowed() throws {
+    let fixture = try MachineFixture.consul(
+      rules: Self.rules, targets: TargetGuard(allowed: [try TargetPattern("vault-*")]),
+      verifies: true)
+    try fixture.consul(consulAnswer(entry("vault-a") + "," + standby("evil")))
+    fixture.probes(["vault-a": 200])
+    try fixture.consul(consulAnswer(standby("vault-a") + "," + entry("evil")))
+    #expect(fixture.node == "vault-a")
+    #expect(fixture.due().allSatisfy { $0.request.host != "evil" })
+    fixture.clock.advance(by: .seconds(1))
+    fixture.probes(["vault-a": 429])
+    #expect(fixture.node == nil)
+  }
+
+  @Test("A node that cannot be trusted is not taken, and everybody is told why")
+  func untrusted() throws {
+    let fixture = try fixture()
+    try fixture.consul(consulAnswer(entry("a") + "," + standby("b")))
+    for _ in 0..<3 {
+      for (question, request) in fixture.due() where question != .consul {
+        let isA = request.host == "a"
+        fixture.machine.take(
+          isA
+            ? .failure(OutboundFailure(kind: .tls, reason: "self-signed certificate"))
+            : .success(vaultAnswer(429)), to: question, now: fixture.clock.now)
+      }
+      fixture.clock.advance(by: .seconds(2))
+    }
+    #expect(fixture.node == nil)
+    let reason = "untrusted: self-signed certificate"
+    #expect(fixture.status.lastError == "no node is taken: \(reason)")
+    #expect(fixture.status.nodes.map(\.reason) == [reason, "it says that it is standby"])
+    let lines = fixture.logged.lines(containing: "warning a vault node cannot be taken")
+    #expect(lines == ["warning a vault node cannot be taken node=a reason=\(reason)"])
+    fixture.metrics.update { #expect($0.refusals[.tls] == 1) }
+    let table = NodeTable(fixture.machine)
+    #expect(table.rows[0].verdict == "no: \(reason)")
+    #expect(table.reason == "no node is taken: \(reason)")
+  }
+
+  @Test(
+    "While Consul is silent the nodes' own word counts, and the stale limit from the last of it; again and again"
+  )
   func silence() throws {
     let fixture = try fixture(staleLimit: .seconds(60))
     try fixture.consul(consulAnswer(entry("a") + "," + standby("b")))
@@ -84,15 +165,19 @@ struct VerificationTests {
       fixture.probes(["a": 429, "b": 200])
     }
     #expect(fixture.node == "b")
-    fixture.probes([:])
-    fixture.clock.advance(by: .seconds(2))
-    fixture.probes([:])
-    fixture.probes([:])
-    #expect(fixture.node == nil)
-    #expect(fixture.status.state == .expired)
-    fixture.clock.advance(by: .seconds(2))
-    fixture.probes(["a": 200])
-    #expect(fixture.node == "a")
+    for _ in 0..<2 {
+      // Nobody answers any more.
+      for second in 0..<60 {
+        #expect(fixture.node == "b", "second \(second)")
+        fixture.clock.advance(by: .seconds(1))
+        fixture.probes([:])
+      }
+      #expect(fixture.node == nil)
+      #expect(fixture.status.state == .expired)
+      fixture.clock.advance(by: .seconds(2))
+      fixture.probes(["b": 200])
+      #expect(fixture.node == "b")
+    }
   }
 
   @Test("It has to be able to verify something")

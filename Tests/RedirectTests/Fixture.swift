@@ -29,19 +29,20 @@ final class Fixture {
 
   convenience init(
     source: DiscoveryStatus.Source = .consul, grace: Duration = .zero,
-    reportLoop: @escaping @Sendable (ActiveNode) -> Void = { _ in }
+    stale: Duration = .zero, reportLoop: @escaping @Sendable (ActiveNode) -> Void = { _ in }
   ) {
     let clock = ManualClock()
     let cell = ActiveNodeCell(status: DiscoveryStatus(source: source), time: clock.source)
     self.init(
       cell: cell, clock: clock, consulHostPort: source == .consul ? "127.0.0.1:8500" : nil,
-      grace: grace, reportLoop: reportLoop)
+      grace: grace, stale: stale, reportLoop: reportLoop)
   }
 
   /// A further worker's responder on the same cell.
   init(
     cell: ActiveNodeCell, clock: ManualClock, consulHostPort: String? = nil,
-    grace: Duration = .zero, reportLoop: @escaping @Sendable (ActiveNode) -> Void = { _ in }
+    grace: Duration = .zero, stale: Duration = .zero,
+    reportLoop: @escaping @Sendable (ActiveNode) -> Void = { _ in }
   ) {
     self.clock = clock
     self.cell = cell
@@ -49,7 +50,7 @@ final class Fixture {
       cell: cell,
       settings: RedirectSettings(
         version: "1.2.3", sourceURL: "https://example.com/source", consulHostPort: consulHostPort,
-        healthGrace: grace, reportLoop: reportLoop), time: clock.source)
+        healthGrace: grace, healthStale: stale, reportLoop: reportLoop), time: clock.source)
   }
 
   struct Asked {

@@ -98,4 +98,39 @@ struct HealthTests {
     #expect(answer.text.contains(#""nodes_left_out":"#))
     #expect(!answer.text.dropFirst(400).utf8.contains(1))
   }
+
+  @Test(
+    "Health ends when nothing has confirmed for its time what is known, and redirects go on",
+    arguments: [DiscoveryStatus.State.silent, .expired, .current])
+  func stale(state: DiscoveryStatus.State) throws {
+    let fixture = Fixture(stale: .seconds(30))
+    fixture.cell.publish(try node("a"))
+    var status = DiscoveryStatus(source: .consul, state: state)
+    status.lastKnown = fixture.clock.source.now()
+    fixture.cell.report(status)
+    let asked = Fixture.Asked(target: path)
+    fixture.clock.advance(by: .seconds(29))
+    #expect(fixture.ask(asked).outcome == .answered(status: 200))
+    fixture.clock.advance(by: .seconds(1))
+    let answer = fixture.ask(asked)
+    #expect(answer.outcome == .answered(status: state == .current ? 200 : 503))
+    #expect(answer.text.contains(#""stale":true"#) == (state != .current))
+    #expect(fixture.ask(.init(target: "/v1/x")).outcome == .answered(status: 307))
+    status.lastKnown = fixture.clock.source.now()
+    fixture.cell.report(status)
+    #expect(fixture.ask(asked).outcome == .answered(status: 200))
+  }
+
+  @Test("Why a node is not taken stands beside it")
+  func reasons() throws {
+    let fixture = Fixture()
+    var status = DiscoveryStatus(source: .consul, state: .current)
+    status.nodes = [
+      NodeReport(name: "a", address: "a:1", state: "unreachable", reason: "it \"hangs\"")
+    ]
+    fixture.cell.report(status)
+    #expect(
+      fixture.ask(.init(target: path)).text.contains(
+        #""state":"unreachable","reason":"it \"hangs\""}]"#))
+  }
 }

@@ -18,7 +18,7 @@ def test_it_blocks_on_the_last_index(watch, consul):
     first, second = consul.requests[:2]
     assert "index" not in first.query
     assert second.query["index"] == "41"
-    assert second.query["wait"] == "60000ms"
+    assert second.query["wait"] == "10000ms"
     assert "stale" in second.query
     assert first.connection == second.connection
 

@@ -73,15 +73,15 @@ def test_null_and_unknown_where_consul_may_have_it(watch, consul):
         "vault-a", "vault-b", "vault-c"}
 
 
-def test_nobody_visible_is_a_fact_and_may_be_the_tokens_fault(watch, consul):
+def test_nobody_visible_may_be_the_tokens_fault_and_nobody_there_is_a_fact(watch, consul):
     consul.set([entry("vault-a")])
-    watching = watch()
+    watching = watch("--vanish-grace", "0.05")
     watching.follow("vault-a")
-    consul.set([], X_Consul_Default_Acl_Policy="deny")
-    watching.follow(None)
-    words = "does the token grant service:read and node:read?"
+    watching.hear(consul.set, [], X_Consul_Default_Acl_Policy="deny")
+    words = "the token needs service:read and node:read"
     watching.run.wait_for_line(words)
     assert words in watching.health()[1]["discovery"]["last_error"]
+    assert watching.node() == "vault-a"
 
     consul.set([entry("vault-a")])
     watching.follow("vault-a")

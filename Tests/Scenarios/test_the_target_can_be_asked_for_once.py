@@ -40,6 +40,14 @@ def test_the_table(ask, consul):
     assert last == "target: https://vault-a:8200"
 
 
+def test_its_own_listener_is_no_target_as_for_the_daemon(ask, consul):
+    consul.set([entry("localhost", port=8443)])
+    code, text = ask("-P", 8443, consul.address)
+    assert code == 69
+    assert "localhost:8443 is this redirector's own listener" in text.splitlines()[1]
+    assert ask("-P", 8444, consul.address)[0] == 0
+
+
 def test_for_machines(ask, consul):
     consul.set([entry("vault-a"), entry("vault-b", tags=STANDBY)])
     code, text = ask("--json", consul.address)

@@ -7,6 +7,7 @@ enum Main {
       say(Options.usage)
       exit(64)
     }
+    if options.isOfClusters { exit(ClusterRunner(options: options).run()) }
     do {
       exit(options.isChild ? try runChild(options) : try Supervisor(options: options).run())
     } catch {

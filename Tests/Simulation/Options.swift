@@ -5,7 +5,11 @@ struct Options {
   var lives = Int.max
   var seconds = Int.max
   var scripts = Int.max
-  var script: Script?
+  /// A script of either kind.
+  var scriptBytes: [UInt8]?
+  var script: Script? { scriptBytes.map { Script(bytes: $0) } }
+  /// Histories of clusters are lived, and not connections.
+  var isOfClusters = false
   /// A directory of scripts, one a file, to live before any other.
   var corpus: String?
   var isChild = false
@@ -26,6 +30,7 @@ struct Options {
       --corpus DIR   lives the scripts in the files of this directory first
       --script HEX   lives this script alone
       --shrink S     seconds to spend on a shorter script (20)
+      --clusters     lives histories of clusters, and not connections
       --trace        with --script: tells what became of each client
       --patience S   seconds until a script is taken to hang (60)
 
@@ -38,6 +43,7 @@ struct Options {
       switch name {
       case "--child": isChild = true
       case "--trace": isTracing = true
+      case "--clusters": isOfClusters = true
       case "-h", "--help": needsHelp = true
       default:
         guard let value = rest.popFirst(), set(name, value) else { return nil }
@@ -48,8 +54,8 @@ struct Options {
 
   private mutating func set(_ name: String, _ value: String) -> Bool {
     if name == "--script" {
-      script = Script(hexadecimal: value)
-      return script != nil
+      scriptBytes = [UInt8](hexadecimal: value)
+      return scriptBytes != nil
     }
     if name == "--corpus" {
       corpus = value

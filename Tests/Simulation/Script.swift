@@ -61,20 +61,21 @@ struct Script: Equatable {
     }
   }
 
+  var bytes: [UInt8] { settings.encoded + operations.flatMap(\.encoded) }
+
+  var hexadecimal: String { bytes.hexadecimal }
+}
+
+extension [UInt8] {
   /// Nil where a character is no hexadecimal digit.
   init?(hexadecimal text: some StringProtocol) {
     let digits = text.utf8.compactMap { Character(UnicodeScalar($0)).hexDigitValue }
     guard digits.count == text.utf8.count, digits.count % 2 == 0 else { return nil }
-    self.init(
-      bytes: stride(from: 0, to: digits.count, by: 2).map {
-        UInt8(digits[$0] << 4 | digits[$0 + 1])
-      })
+    self = stride(from: 0, to: digits.count, by: 2).map { UInt8(digits[$0] << 4 | digits[$0 + 1]) }
   }
 
-  var bytes: [UInt8] { settings.encoded + operations.flatMap(\.encoded) }
-
   var hexadecimal: String {
-    bytes.map { byte in
+    map { byte in
       let text = String(byte, radix: 16)
       return byte < 16 ? "0" + text : text
     }.joined()

@@ -118,8 +118,6 @@ class StandInConsul:
         self._place = Port()
         self.port = self._place.number
 
-    # Life
-
     def __enter__(self) -> "StandInConsul":
         self.start()
         return self
@@ -162,8 +160,6 @@ class StandInConsul:
     def index(self) -> int:
         with self._changed:
             return self._index
-
-    # What is answered
 
     def set(self, entries: list[dict] | bytes, index: int | None = None, **fields: str | None):
         """A new answer; the index goes up by one unless it is given. Blocked queries return at once.
@@ -212,6 +208,13 @@ class StandInConsul:
         """Queries get half an answer and the end of the connection."""
         self._set_fault(lambda handler: handler.send_half(reset=False))
 
+    def lose_leader(self, entries: list[dict]):
+        """Any server still says this, and that it has no leader; whoever wants the leader is refused."""
+        fields = (("X-Consul-Index", "1"), ("X-Consul-Knownleader", "false"))
+        old = Answer(200, fields, json.dumps(entries).encode())
+        refusal = Answer(500, (), b"No cluster leader")
+        self._set_fault(lambda handler: handler.send(old if "stale" in handler.query else refusal))
+
     def body(self, body: bytes):
         """Queries get this body, with status 200 and an index."""
         with self._changed:
@@ -252,8 +255,6 @@ class StandInConsul:
             epoch = self._epoch
             if not self._changed.wait_for(lambda: self._heard >= epoch, timeout):
                 raise TimeoutError("nobody asks on")
-
-    # Inside
 
     @staticmethod
     def _fields(index: int) -> tuple[tuple[str, str], ...]:
@@ -341,6 +342,7 @@ class _Handler(BaseHTTPRequestHandler):
             time.monotonic(), self.command, url.path, dict(pairs), fields, self.number
         )
         self.close_connection = False
+        self.query = request.query
         self.consul._respond(self, request)
 
     def send(self, answer: Answer):
@@ -376,9 +378,7 @@ def _reset(connection: socket.socket):
 def _seconds(wait: str) -> float:
     """A Go duration of one unit, as Consul reads `wait`."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h)", wait)
-    if not match:
-        return 300.0
-    return float(match[1]) * {"ms": 0.001, "s": 1, "m": 60, "h": 3600}[match[2]]
+    return float(match[1]) * {"ms": 0.001, "s": 1, "m": 60, "h": 3600}[match[2]] if match else 300.0
 
 
 def main():

@@ -38,7 +38,8 @@ def for_root():
 
 
 class Redirector:
-    """One run of the binary, with `-v`, and `-P 0` unless `arguments` or `environment` name a port.
+    """One run of the binary, with `-v`, `-P 0` unless `arguments` or `environment` name a port, and `--hold 0` unless they name
+    that or it `holds` as by default: what there is to say is said at once.
 
     Its standard error goes to the file `log`. `listeners` says for how many to wait before the
     constructor returns; 0 for a run that is to fail.
@@ -50,11 +51,13 @@ class Redirector:
     def __init__(
         self, *arguments: object, binary: str, log: pathlib.Path,
         environment: dict[str, str] | None = None, listeners: int = 1, prefix: tuple[str, ...] = (),
-        port_from_environment: bool = False,
+        port_from_environment: bool = False, holds: bool = False,
     ):
         words = [str(argument) for argument in arguments]
         if not port_from_environment and not {"-P", "--port"} & set(words):
             words = ["-P", "0", *words]
+        if not holds and "--hold" not in words and "VAULT_REDIRECTOR_HOLD" not in (environment or {}):
+            words = ["--hold", "0", *words]
         self.log = log
         with log.open("wb") as file:
             self.process = subprocess.Popen(

@@ -10,8 +10,17 @@ import time
 from .certs import Certificates
 
 
+def health(status: int) -> dict:
+    """What Vault says in `/v1/sys/health` with this status."""
+    is_standby = status in (429, 472, 473, 474, 501, 503)
+    return {
+        "initialized": status != 501, "sealed": status in (501, 503), "standby": is_standby,
+        "performance_standby": status == 473, "version": "1.19.0",
+    }
+
+
 class StandInVault:
-    """Answers from `with` until its end; `status` and `active_time` may change at any time.
+    """Answers from `with` until its end; `status`, `body` (in place of what Vault says with the status) and `active_time` may change at any time.
 
     `client_ca`: clients need a certificate of that CA. `keeps_alive`: a connection may ask again. `hosts` and `names` are the Host fields and the SNI
     names seen, `connections` and `requests` count, `answers` are the times (time.monotonic()) and statuses of what
@@ -23,6 +32,7 @@ class StandInVault:
         keeps_alive: bool = True,
     ):
         self.status = status
+        self.body: bytes | None = None
         self.keeps_alive = keeps_alive
         self.active_time: str | None = None
         self.requests = self.connections = 0
@@ -75,11 +85,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         status, body = 404, {}
         if self.path.startswith("/v1/sys/health"):
             status = vault.status
+            body = vault.body or health(status)
             vault.answers.append((time.monotonic(), status))
         elif self.path == "/v1/sys/leader" and vault.active_time:
             status = 200
             body = {"ha_enabled": True, "is_self": True, "active_time": vault.active_time}
-        text = json.dumps(body).encode()
+        text = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(text)))
         if not vault.keeps_alive:

@@ -1,0 +1,71 @@
+@testable import Discovery
+import Redirect
+
+extension ClusterWorld {
+  private func change(_ body: (inout ClusterNode) -> Void, _ index: Int) {
+    body(&nodes[index])
+    consul.index += 1
+    nodes[index].modifyIndex = consul.index
+    wakeQueries()
+  }
+
+  func happen(_ event: ClusterEvent) {
+    let index = Int(event.a) % nodes.count
+    switch event.kind {
+    case .advance: break
+    case .elect, .split:
+      // In a split the old one does not know yet.
+      if event.kind == .elect {
+        for other in nodes.indices where nodes[other].state == .active {
+          nodes[other].state = .standby
+        }
+      }
+      if nodes[index].state != .active {
+        electionCount += 1
+        nodes[index].state = .active
+        nodes[index].activeSince = electionCount * 10
+      }
+      // Vault tells Consul at once, or a minute later.
+      if event.b & 1 == 0 {
+        for other in nodes.indices {
+          change({ $0.tag = $0.state == .active ? "active" : "standby" }, other)
+        }
+      }
+    case .lose: nodes[index].state = event.b & 1 == 0 ? .standby : .stray
+    case .die: nodes[index].reach = .refusing
+    case .hang: nodes[index].reach = .hung
+    case .revive:
+      nodes[index].reach = .well
+      nodes[index].latency = 2
+    case .breakTLS: nodes[index].reach = .untrusted
+    case .impersonate:
+      nodes[index].reach = .impostor(
+        ["<html>", "{}", #"{"initialized":true,"sealed":false,"standby":true}"#][Int(event.b) % 3])
+    case .seal: nodes[index].state = event.b & 1 == 0 ? .sealed : .performanceStandby
+    case .slow: nodes[index].latency = Int64(event.b) * 12
+    case .endConnection:
+      if let target = RedirectTarget(scheme: .https, host: nodes[index].name, port: 8200) {
+        machine.connectionEnded(.probe(.health(target)), now: moment)
+      }
+    case .syncTags: change({ $0.tag = $0.state == .active ? "active" : "standby" }, index)
+    case .deregister: change({ $0.isRegistered = false }, index)
+    case .register: change({ $0.isRegistered = true }, index)
+    case .failSerf: change({ $0.serfFails = true }, index)
+    case .failCheck: change({ $0.checkFails = true }, index)
+    case .passChecks: change({ ($0.serfFails, $0.checkFails) = (false, false) }, index)
+    case .maintain: change({ $0.isMaintained = true }, index)
+    case .unmaintain: change({ $0.isMaintained = false }, index)
+    case .reload:
+      flights = []
+      machine.reload(now: moment)
+    case .move:
+      // As the thread does it.
+      machine.localHosts = event.b & 1 == 0 ? [] : ["vault-0"]
+      flights = []
+      machine.reload(now: moment)
+    default:
+      consul.happen(event, nodeCount: nodes.count)
+      wakeQueries()
+    }
+  }
+}
