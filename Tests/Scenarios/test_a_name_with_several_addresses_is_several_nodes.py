@@ -3,6 +3,8 @@ an /etc/hosts of the test's."""
 
 import contextlib
 import errno
+import os
+import pathlib
 import signal
 import socket
 import subprocess
@@ -198,6 +200,34 @@ def test_a_name_that_cannot_be_looked_up_is_looked_up_again(start, hosts, nodes)
     seen = b.requests
     wait_until("more probes", lambda: b.requests > seen + 2)
     assert run.origin() == b.origin
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a name server is at port 53, which is root's")
+def test_a_name_server_that_says_nothing_delays_nobody(redirector, named, nodes, hosts):
+    """Another name is found meanwhile, a signal is heeded, and the end does not wait for the lookup."""
+    hosts.say(A)
+    nodes[0].status = 200
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        address = f"127.{os.getpid() >> 8 & 255}.{os.getpid() & 255}.53"
+        server.bind((address, 53))
+        server.settimeout(60)
+        hosts.ask(address)
+        words = [word for name in ("silent.test", NAME)
+                 for word in ("--vault-addr", f"https://{name}:{nodes[0].port}")]
+        run = redirector(
+            "--bind", "127.0.0.1", "--vault-cacert", named.ca, *words, prefix=hosts.prefix)
+        with contextlib.closing(Watching(run, None)) as watching:
+            goes_to(watching, f"https://{NAME}:{nodes[0].port}")
+            server.recv(512)
+            asked = nodes[0].connections
+            run.signal(signal.SIGHUP)
+            wait_until("another connection", lambda: nodes[0].connections > asked)
+            assert watching.origin() == f"https://{NAME}:{nodes[0].port}"
+            threads = pathlib.Path(f"/proc/{run.pid}/task")
+            # The resolver gives up after a while, and a second later asks again.
+            wait_until("a lookup", lambda: "lookup\n" in [
+                file.read_text() for file in threads.glob("*/comm") if file.exists()])
+            assert run.stop() == 0
 
 
 def test_print_target_asks_at_every_address(binary, hosts, named, nodes):
