@@ -60,7 +60,8 @@ final class DiscoveryMachine {
       source = .consul
     case .vault(let probeSource):
       names = VaultNames(probeSource)
-      nodes = VaultNodes(interval: probeSource.settings.interval)
+      nodes = VaultNodes(
+        interval: probeSource.settings.interval, named: probeSource.addresses.count)
       source = .probe
     }
     publisher = Publisher(source: source, cell: cell, log: log, metrics: metrics)

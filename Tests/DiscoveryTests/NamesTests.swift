@@ -242,7 +242,7 @@ struct NamesTests {
       (["2001:db8::1"], "[2001:db8::1]:8200", nil),
       (
         ["2001:db8::1", "10.0.0.1"], "at-2001-db8--1_10-0-0-1.invalid:8200",
-        "at-2001-db8--1_10-0-0-1.invalid:8200:[2001:db8::1],10.0.0.1"
+        "+at-2001-db8--1_10-0-0-1.invalid:8200:[2001:db8::1],10.0.0.1"
       ),
     ] as [([String], String?, String?)])
   func pinned(addresses: [String], connectsTo: String?, resolves: String?) {

@@ -66,10 +66,10 @@ struct OutboundRequest: Sendable {
     return "at-" + String(label) + ".invalid"
   }
 
-  /// For CURLOPT_RESOLVE(3); nil where there are no addresses, or one, which needs no name.
+  /// For CURLOPT_RESOLVE(3), which keeps it no longer than any other address; nil where there are no addresses, or one, which needs no name.
   var pinnedAddresses: String? {
     guard addresses.count > 1, let pinned else { return nil }
-    return "\(pinned):\(port):" + addresses.map(bracketed).joined(separator: ",")
+    return "+\(pinned):\(port):" + addresses.map(bracketed).joined(separator: ",")
   }
 
   /// The URL with that name in the place of the host.

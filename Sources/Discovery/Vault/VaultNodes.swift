@@ -39,7 +39,7 @@ struct VaultNodes {
     case never
   }
 
-  /// More nodes than this are not asked: a cluster has five, a hostile catalog any number.
+  /// More nodes of a catalog, or behind names, than this are not asked: a cluster has five, a hostile catalog any number.
   static let nodesMax = 64
   /// The pause between two probes of the active node.
   static let activeInterval = Duration.milliseconds(100)
@@ -55,17 +55,21 @@ struct VaultNodes {
   /// The pause between two probes of the other nodes while one is active.
   let interval: Duration
   private(set) var nodes: [Node]
+  /// The most that are asked.
+  private let limit: Int
   /// Since when none is sure to be active, or since what has changed since then; nil while one is.
   private var searchingSince: Duration? = .zero
 
-  init(interval: Duration) {
+  /// - Parameter named: how many nodes were named to us one by one; they count beside `nodesMax`.
+  init(interval: Duration, named: Int = 0) {
     self.interval = interval
+    limit = Self.nodesMax + named
     nodes = []
   }
 
-  /// Takes another list of nodes, its first `nodesMax`; what is known of those that stay where they are is kept.
+  /// Takes another list of nodes, its first `limit`; what is known of those that stay where they are is kept.
   mutating func replace(_ list: [NodePlace]) {
-    nodes = list.prefix(Self.nodesMax).map { place in
+    nodes = list.prefix(limit).map { place in
       guard let old = nodes.first(where: { $0.place.isSame(as: place) }) else { return Node(place) }
       return Node(place, heard: old)
     }

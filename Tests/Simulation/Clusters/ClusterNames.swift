@@ -9,6 +9,8 @@ struct ClusterNames {
     case hung
     /// An answer has so many of the addresses at the most, and others each time.
     case few(Int)
+    /// Of all of them one is named, always the same.
+    case only(Int)
   }
 
   /// What is known under this name stands for every node.
@@ -20,7 +22,9 @@ struct ClusterNames {
   mutating func happen(_ event: ClusterEvent) {
     switch event.kind {
     case .failNames: state = event.b & 1 == 0 ? .failing : .hung
-    case .fewNames: state = .few(Int(event.b) % 3 + 1)
+    case .fewNames:
+      let number = Int(event.b) % 6
+      state = number < 3 ? .few(number + 1) : .only(Int(event.a))
     case .findNames: state = .well
     default: break
     }
@@ -34,13 +38,14 @@ struct ClusterNames {
     switch state {
     case .failing: return (failure, 2)
     case .hung: return (failure, 10_000)
-    case .well, .few: break
+    case .well, .few, .only: break
     }
     var found = nodes.filter { $0.name == question.host || question.host == Self.shared }
     if case .few(let count) = state, found.count > count {
       turn += 1
       found = (0..<count).map { found[($0 + turn) % found.count] }
     }
+    if case .only(let number) = state, !found.isEmpty { found = [found[number % found.count]] }
     let list = found.compactMap { node in
       SocketAddress(numeric: node.address, port: 0).map {
         FoundAddress(address: $0, name: node.name)

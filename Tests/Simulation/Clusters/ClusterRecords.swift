@@ -175,6 +175,10 @@ struct ClusterRecords {
 
   /// What must hold at any time.
   mutating func check(_ world: ClusterWorld) throws {
+    let targets = (world.machine.nodes?.nodes ?? []).map(\.node.target)
+    if Set(targets).count < targets.count {
+      throw Violation("a node is listed once", "\(targets.map(\.authority))")
+    }
     let name = world.publishedKey
     try checkPublished(name, world)
     try checkChange(to: name, world)
