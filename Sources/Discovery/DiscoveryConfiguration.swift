@@ -29,24 +29,33 @@ package struct DiscoveryConfiguration: Sendable {
   }
 
   /// The descriptors that discovery may have open at once, all nodes asked side by side: to be kept from clients, so that nodes
-  /// are found also where those take every place. A catalog that names more nodes than `verifiedNodes` competes with them.
+  /// are found also where those take every place. A catalog that names more nodes than `reckonedNodes` competes with them.
   package var descriptorsMax: Int {
-    let asked =
-      switch source {
-      case .consul(let source): 1 + (source.verification == nil ? 0 : Self.verifiedNodes)
-      case .vault(let source): source.addresses.count
-      }
-    return Self.ownDescriptors + Self.descriptorsEach * asked
+    switch source {
+    case .consul(let source):
+      let asked = 1 + (source.verification == nil ? 0 : Self.reckonedNodes)
+      return Self.ownDescriptors + Self.descriptorsOfAName * asked
+    case .vault(let source):
+      let names = source.addresses.count { !$0.isNumeric }
+      let nodes =
+        source.addresses.count - names + (names == 0 ? 0 : max(names, Self.reckonedNodes))
+      return Self.ownDescriptors + Self.descriptorsOfANode * nodes
+        + Self.descriptorsOfALookup * names
+    }
   }
 
   /// libcurl's to be woken by, and the files of certificates that a new connection reads.
   private static let ownDescriptors = 4
-  /// Of one that is asked: a connection to each of two addresses (RFC 8305), or the lookup of its name. A lookup that libcurl
+  /// Of one that is asked by its name: a connection to each of two addresses (RFC 8305), or the lookup. A lookup that libcurl
   /// has given up goes on in its thread until resolver(5)'s time is over, with two descriptors; by the defaults, of libc
   /// and of ours, there are four of them while a name server says nothing.
-  private static let descriptorsEach = 9
-  /// Nodes of a catalog that are reckoned with: a cluster has five.
-  private static let verifiedNodes = 16
+  private static let descriptorsOfAName = 9
+  /// Of one that is asked at addresses that are known: a connection to each of two.
+  private static let descriptorsOfANode = 2
+  /// Of getaddrinfo(3), one at a time of a name: its sockets, and a file.
+  private static let descriptorsOfALookup = 3
+  /// Nodes of a catalog, or behind a name, that are reckoned with: a cluster has five.
+  private static let reckonedNodes = 16
 
   /// How nodes are asked themselves; nil where they are not.
   var probeSettings: ProbeSettings? {
@@ -126,13 +135,16 @@ package struct ConsulSource: Sendable {
 package struct ProbeSource: Sendable {
   /// At least one; each once.
   package var addresses: [VaultAddress]
+  /// Where clients are sent; nil: to the address or the name by which a node is asked.
+  package var template: TargetTemplate?
   package var settings: ProbeSettings
 
-  /// - Throws: an error naming `--vault-addr` where one is given twice, or none.
+  /// - Throws: an error naming `--vault-addr` where one is given twice, or none, or `--target-template` where it does not fit.
   package init(
-    addresses: [VaultAddress], security: OutboundSecurity, interval: Duration = .seconds(1),
-    timeout: Duration = .seconds(2)
+    addresses: [VaultAddress], template: TargetTemplate? = nil, security: OutboundSecurity,
+    interval: Duration = .seconds(1), timeout: Duration = .seconds(2)
   ) throws(DiscoveryError) {
+    try template?.checkWithoutConsul()
     guard !addresses.isEmpty else {
       throw .invalid(option: "--vault-addr", reason: "name at least one node")
     }
@@ -140,6 +152,7 @@ package struct ProbeSource: Sendable {
       throw .invalid(option: "--vault-addr", reason: "a node is named twice; name each once")
     }
     self.addresses = addresses
+    self.template = template
     settings = ProbeSettings(security: security, interval: interval, timeout: timeout)
   }
 }

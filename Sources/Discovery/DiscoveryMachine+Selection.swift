@@ -22,7 +22,11 @@ extension DiscoveryMachine {
     if let word = nodes?.word(of: node.target) {
       known.isClaiming = known.isClaiming || word.isActive
       known.state = word.state
-      if case .told(let time) = word.activeTime { known.activeSince = time }
+      switch word.activeTime {
+      case .told(let time): known.activeSince = time
+      case .wanted, .asked: known.isBeingDated = true
+      case .unasked, nil: break
+      }
     }
     return known
   }
@@ -31,6 +35,7 @@ extension DiscoveryMachine {
     if let reason = configuration.targets.refusal(of: node.target) {
       return .barred(Refusal(.forbidden, reason))
     }
+    if let refusal = nodes?.place(at: node.target)?.refusal { return .barred(refusal) }
     guard consul != nil else { return .unasked }
     guard let catalogue else { return .hidden }
     if let registration = catalogue.registration(of: node.target) { return registration }

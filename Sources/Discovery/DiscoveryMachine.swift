@@ -12,17 +12,22 @@ enum Question: Hashable, Sendable {
 /// Confined to whoever drives it. Times are given to it, so that ten silent minutes are a number in a test.
 final class DiscoveryMachine {
   var configuration: DiscoveryConfiguration
-  private let metrics: DiscoveryMetrics
-  private let random: () -> Double
+  let metrics: DiscoveryMetrics
+  let random: () -> Double
   let publisher: Publisher
 
   var consul: ConsulWatch?
   /// Consul's last word that counts; nil where no Consul is asked, before its first, and after it has become too old.
   private(set) var catalogue: Catalogue?
+  /// Who is behind each `--vault-addr`; nil where Consul is asked.
+  var names: VaultNames?
+  /// Names of targets that may be ourselves.
+  var targetHosts = TargetHosts()
+  var lookupsOut: Set<NameQuestion> = []
   /// What the nodes say themselves; nil where they are not asked.
-  private(set) var nodes: VaultNodes?
+  var nodes: VaultNodes?
   /// Those of the catalogue, or named at the start, who are asked.
-  private var listed: [ActiveNode] = []
+  private(set) var listed: [ActiveNode] = []
   var vanishing = Vanishing.no
   /// When each question that is out was asked.
   private var askedAt: [Question: Moment] = [:]
@@ -51,12 +56,12 @@ final class DiscoveryMachine {
     case .consul(let consulSource):
       consul = ConsulWatch(
         consulSource.bounded(by: configuration.staleLimit), configuration.version)
-      nodes = consulSource.verification.map { VaultNodes([], interval: $0.interval) }
+      nodes = consulSource.verification.map { VaultNodes(interval: $0.interval) }
       source = .consul
     case .vault(let probeSource):
+      names = VaultNames(probeSource)
       nodes = VaultNodes(
-        probeSource.addresses.map { ActiveNode(target: $0.target, name: $0.target.origin) },
-        interval: probeSource.settings.interval)
+        interval: probeSource.settings.interval, named: probeSource.addresses.count)
       source = .probe
     }
     publisher = Publisher(source: source, cell: cell, log: log, metrics: metrics)
@@ -79,6 +84,7 @@ final class DiscoveryMachine {
     var times: [Duration] = []
     if let consul, !consul.isAsking { times.append(consul.nextAt) }
     if let next = nodes?.nextAt { times.append(next) }
+    times += [names?.nextAt, targetHosts.nextAt].compactMap(\.self)
     if let expiry { times.append(expiry) }
     if let graceEnd { times.append(graceEnd) }
     return times.min()
@@ -104,23 +110,6 @@ final class DiscoveryMachine {
     return result
   }
 
-  /// For so long at most a node's certificate is not verified again.
-  private static let connectionAgeMax = Duration.seconds(60)
-
-  private func request(_ question: ProbeQuestion, _ settings: ProbeSettings) -> OutboundRequest {
-    let (target, path) =
-      switch question {
-      case .health(let target): (target, "/v1/sys/health")
-      case .activeTime(let target): (target, "/v1/sys/leader")
-      }
-    return OutboundRequest(
-      usesTLS: target.scheme == .https, host: target.host, port: target.port, path: path,
-      fields: [("User-Agent", "vault-redirector/\(configuration.version)")],
-      timeout: settings.timeout, connectTimeout: settings.timeout,
-      bodyBytesMax: VaultState.bodyBytesMax, security: settings.security,
-      connectionAgeMax: Self.connectionAgeMax, watchesConnection: path == "/v1/sys/health")
-  }
-
   /// Takes what became of a question.
   func take(
     _ result: Result<OutboundAnswer, OutboundFailure>, to question: Question, now: Moment
@@ -129,14 +118,14 @@ final class DiscoveryMachine {
     metrics.count(result, of: question == .consul ? .consul : .probe, took: took ?? .zero)
     switch question {
     case .consul: takeConsul(result, now: now)
-    case .probe(.health(let target)): takeHealth(result, of: target, now: now)
-    case .probe(.activeTime(let target)):
+    case .probe(.health(let endpoint)): takeHealth(result, at: endpoint, now: now)
+    case .probe(.activeTime(let endpoint)):
       let answer: OutboundAnswer? = if case .success(let answer) = result { answer } else { nil }
-      nodes?.take(activeTime: answer.flatMap(LeaderAnswer.activeTime), of: target)
+      nodes?.take(activeTime: answer.flatMap(LeaderAnswer.activeTime), at: endpoint)
     }
     decide(now: now)
-    if case .probe(.health(let target)) = question, publisher.published?.target == target,
-      nodes?.word(of: target)?.isActive == true
+    if case .probe(.health(let endpoint)) = question, let node = nodes?.node(at: endpoint),
+      node.node.target == publisher.published?.target, node.word.isActive
     {
       publisher.heard(at: now)
     }
@@ -201,49 +190,7 @@ final class DiscoveryMachine {
     nodes?.hurry(now: now.monotonic)
   }
 
-  /// Who is published is asked as long as it is, registered or not; and nobody whom clients must not be sent to.
-  private func listNodes() {
-    guard consul != nil, nodes != nil else {
-      let forbidden = (nodes?.nodes ?? []).map(\.node.target).filter {
-        configuration.targets.refusal(of: $0) != nil
-      }
-      nodes?.forbidden = Set(forbidden)
-      return
-    }
-    let incumbent = publisher.published.map { old in
-      listed.first { $0.target == old.target } ?? old
-    }
-    var seen: Set<RedirectTarget> = []
-    nodes?.replace(
-      ((incumbent.map { [$0] } ?? []) + listed).filter {
-        seen.insert($0.target).inserted && configuration.targets.refusal(of: $0.target) == nil
-      })
-  }
-
-  private func takeHealth(
-    _ result: Result<OutboundAnswer, OutboundFailure>, of target: RedirectTarget, now: Moment
-  ) {
-    let state: VaultState =
-      switch result {
-      case .success(let answer): VaultState(answer)
-      case .failure(let failure): VaultState(failure)
-      }
-    guard let old = nodes?.nodes.first(where: { $0.node.target == target }) else { return }
-    if old.word.state != state {
-      publisher.nodeChanged(old.node.name, from: old.word.state, to: state)
-    }
-    nodes?.take(health: state, of: target, now: now.monotonic, random: random())
-    guard consul == nil, let nodes else { return }
-    if nodes.isHeard {
-      // Another node's word confirms nothing of the one that clients are sent to.
-      let confirms = publisher.published == nil
-      if state.isAnswer { publisher.answered(at: now, note: nil, confirms: confirms) }
-    } else if nodes.isComplete {
-      publisher.fellSilent(nodes.silence)
-    }
-  }
-
-  private func decide(now: Moment? = nil) {
+  func decide(now: Moment? = nil) {
     noteVanishing(now: now)
     let selection = selection
     let decision = selection.decision
@@ -276,7 +223,7 @@ final class DiscoveryMachine {
     if case .consul(let source) = configuration.source, catalogue == nil {
       return consulFailures >= source.access.endpoints.count
     }
-    return nodes?.isComplete ?? true
+    return names?.isComplete != false && nodes?.isComplete != false
   }
 
   /// Reads again what may be read again, and asks everybody at once. All questions that are out are given up by it: no answer to them
@@ -284,6 +231,8 @@ final class DiscoveryMachine {
   func reload(now: Moment) {
     askedAt = [:]
     nodes?.askAgain(now: now.monotonic)
+    names?.lookUpAgain(now: now.monotonic)
+    targetHosts.lookUpAgain(now: now.monotonic)
     consul?.reload()
   }
 }

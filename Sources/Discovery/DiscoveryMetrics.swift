@@ -10,6 +10,8 @@ final class DiscoveryMetrics: Sendable {
     var requests: [RequestKey: UInt64] = [:]
     /// The time that answered requests took, by source.
     var seconds: [DiscoveryStatus.Source: Double] = [:]
+    /// By whether there was an answer.
+    var lookups: [Bool: UInt64] = [:]
     var changes: UInt64 = 0
     var candidates = 0
     var refusedTargets: UInt64 = 0
@@ -47,6 +49,11 @@ final class DiscoveryMetrics: Sendable {
         values.seconds[source, default: 0] += duration.decimalSeconds
       }
     }
+  }
+
+  func count(_ answer: NameAnswer) {
+    let isAnswer = if case .success = answer { true } else { false }
+    update { $0.lookups[isAnswer, default: 0] += 1 }
   }
 
   /// Everything, with the labels that domain.md §7.2 names.
@@ -117,6 +124,13 @@ final class DiscoveryMetrics: Sendable {
         help: "The time that answered questions took; Consul's include its waiting.",
         values.seconds.sorted { $0.key.rawValue < $1.key.rawValue }.map {
           MetricSample($0.value, [("source", $0.key.rawValue)])
+        }),
+      MetricFamily(
+        "discovery_lookups_total", .counter,
+        help: "Names that were looked up, by what became of it.",
+        [true, false].map { isAnswer in
+          MetricSample(
+            Double(values.lookups[isAnswer] ?? 0), [("result", isAnswer ? "ok" : "error")])
         }),
       MetricFamily(
         "discovery_last_success_timestamp_seconds", .gauge, help: "When the source last answered.",

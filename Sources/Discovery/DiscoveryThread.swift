@@ -5,7 +5,7 @@ package import Sys
 package import Telemetry
 
 /// Finds the active node, on a thread of its own named `discovery`, and publishes it.
-// Unchecked: `loop`, `hasWarnedOfHosts` and `isFailing` are used by the discovery thread alone, but for `wake`, which libcurl allows from any thread, and for
+// Unchecked: `loop`, `hasWarnedOfHosts` and `isFailing` are used by the discovery thread alone, but for its waker, which any thread may use, and for
 // `deinit`, which nobody else can see. All other properties are constants that are Sendable themselves.
 package final class DiscoveryThread: @unchecked Sendable {
   private let configuration: DiscoveryConfiguration
@@ -14,6 +14,7 @@ package final class DiscoveryThread: @unchecked Sendable {
   private let time: TimeSource
   private let findHosts: @Sendable () -> LocalHosts
   private let loop: TransferLoop
+  private let lookups: NameLookups
   private let metrics = DiscoveryMetrics()
   private var hasWarnedOfHosts = false
   private var isFailing = false
@@ -35,6 +36,7 @@ package final class DiscoveryThread: @unchecked Sendable {
     self.time = time
     self.findHosts = findHosts
     loop = TransferLoop()
+    lookups = NameLookups(waking: loop.waker)
   }
 
   /// Starts the thread; once.
@@ -46,7 +48,7 @@ package final class DiscoveryThread: @unchecked Sendable {
   /// Ends the thread and waits for it; whatever it is asking is given up at once.
   package func stop() {
     isStopping.store(true, ordering: .releasing)
-    loop.wake()
+    loop.waker.wake()
     thread.withLock { slot in
       if let started = slot.take() { started.join() }
     }
@@ -55,7 +57,7 @@ package final class DiscoveryThread: @unchecked Sendable {
   /// Reads the token again and asks at once.
   package func reload() {
     isReloading.store(true, ordering: .releasing)
-    loop.wake()
+    loop.waker.wake()
   }
 
   /// Adds what discovery counts to what can be read. Call once.
@@ -81,11 +83,15 @@ package final class DiscoveryThread: @unchecked Sendable {
       }
       let now = time.now()
       for (question, request) in machine.due(now: now) { loop.start(request, for: question) }
+      for question in machine.lookupsDue(now: now) { lookups.start(question) }
       let pause = machine.nextAt.map { $0 - now.monotonic } ?? .seconds(60)
       let events = loop.turn(timeout: min(pause, LocalHosts.interval))
       for question in events.ended { machine.connectionEnded(question, now: time.now()) }
       for (question, result) in events.finished {
         machine.take(result, to: question, now: time.now())
+      }
+      for (question, answer) in lookups.takeFinished() {
+        machine.take(answer, to: question, now: time.now())
       }
       warnOfFailure()
     }

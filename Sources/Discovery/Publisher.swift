@@ -175,6 +175,23 @@ final class Publisher {
       metadata: ["node": "\(name)", "from": "\(old.name)", "to": "\(new.text)"])
   }
 
+  /// A name of `--vault-addr` was looked up.
+  func lookedUp(_ host: String, _ change: VaultNames.Change) {
+    if let failure = change.failure {
+      log.warning(
+        "a vault node's name cannot be looked up, the addresses that are known stay",
+        metadata: ["name": "\(host)", "reason": "\(sanitized(failure))"])
+    }
+    if change.isBack {
+      log.warning("a vault node's name can be looked up again", metadata: ["name": "\(host)"])
+    }
+    if let addresses = change.addresses {
+      log.info(
+        "a vault node's name has other addresses",
+        metadata: ["name": "\(host)", "addresses": "\(addresses.joined(separator: " "))"])
+    }
+  }
+
   func debug(_ text: String) {
     log.debug("\(text)")
   }

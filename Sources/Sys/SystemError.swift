@@ -26,7 +26,7 @@ package struct SystemError: Error, Hashable, CustomStringConvertible {
 
 extension String {
   /// What stands in a C buffer before its first NUL.
-  init(untilNUL buffer: [CChar]) {
+  package init(untilNUL buffer: [CChar]) {
     self.init(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 }

@@ -2,7 +2,7 @@ import CLinux
 import Glibc
 import Synchronization
 
-/// A thread of our own: started, named, joined.
+/// A thread of our own: started, named, joined or detached.
 package final class WorkerThread: Sendable {
   private let thread: Mutex<pthread_t?>
 
@@ -38,6 +38,13 @@ package final class WorkerThread: Sendable {
     guard let thread = thread.withLock({ $0.take() }) else { return }
     // The thread is joinable, and its id was taken out just now: it is joined once.
     _ = pthread_join(thread, nil)
+  }
+
+  /// Lets the thread end by itself: nobody waits for it, and what it takes is given back when it has ended.
+  package func detach() {
+    guard let thread = thread.withLock({ $0.take() }) else { return }
+    // The thread is joinable, and its id was taken out just now: nobody joins or detaches it again.
+    _ = pthread_detach(thread)
   }
 }
 

@@ -65,13 +65,15 @@ struct DiscoveryOptionsReader {
       throw StartupError.usage("--verify-target", "--vault-addr asks every node itself already")
     }
     let addresses = try options.vaultAddr.map { try VaultAddress($0) }
+    let template = try options.targetTemplate.map { try TargetTemplate($0) }
     let settings = try probeSettings()
     let source = try ProbeSource(
-      addresses: addresses, security: settings.security, interval: settings.interval,
-      timeout: settings.timeout)
+      addresses: addresses, template: template, security: settings.security,
+      interval: settings.interval, timeout: settings.timeout)
     return Source(
       configuration: try configuration(.vault(source)), consulHostPort: nil,
-      isHTTPS: addresses.allSatisfy { $0.target.scheme == .https })
+      isHTTPS: template.map { $0.scheme == .https }
+        ?? addresses.allSatisfy { $0.target.scheme == .https })
   }
 
   private func configuration(_ source: DiscoveryConfiguration.Source) throws

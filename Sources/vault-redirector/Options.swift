@@ -238,7 +238,8 @@ struct DiscoveryOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Ask this node itself, and no Consul; repeatable, once for each node.", valueName: "url"))
+      "Ask this node itself, and no Consul; a name with several addresses is several; repeatable.",
+      valueName: "url"))
   var vaultAddr: [String] = []
 
   @Option(help: ArgumentHelp("PEM file with the CAs of --vault-addr.", valueName: "file"))

@@ -2,6 +2,7 @@
 import Logging
 import Redirect
 import Synchronization
+import Sys
 import Telemetry
 import Testing
 
@@ -99,14 +100,35 @@ final class MachineFixture {
     let fixture = MachineFixture(
       DiscoveryConfiguration(source: .vault(source), staleLimit: staleLimit, version: "1.2.3"))
     fixture.targets = addresses.map(\.target)
+    fixture.lookUp()
     return fixture
   }
 
   var node: String? { cell.load().node?.name }
   var status: DiscoveryStatus { cell.load().status }
 
+  /// What a name's lookup finds; without an entry one address, another for each name.
+  var names: [String: [String]] = [:]
+
+  /// Answers the lookups that are due.
+  func lookUp() {
+    for question in machine.lookupsDue(now: clock.now) {
+      lookups += 1
+      let number = targets.firstIndex { $0.host == question.host } ?? 0
+      let list = (names[question.host] ?? ["192.0.2.\(number + 1)"]).compactMap {
+        SocketAddress(numeric: $0, port: 0).map { FoundAddress(address: $0, name: nil) }
+      }
+      let failure = LookupFailure(reason: "\(question.host): Name or service not known")
+      machine.take(list.isEmpty ? .failure(failure) : .success(list), to: question, now: clock.now)
+    }
+  }
+
+  /// How many names have been looked up.
+  var lookups = 0
+
   /// The questions that are due now.
   func due() -> [(question: Question, request: OutboundRequest)] {
+    lookUp()
     let asked = machine.due(now: clock.now)
     for (question, request) in asked {
       if question == .consul { query = request } else { probesOut.append(question) }
@@ -158,19 +180,29 @@ final class MachineFixture {
     let questions = probesOut
     probesOut = []
     for question in questions {
-      guard case .probe(.health(let target)) = question else { continue }
+      guard case .probe(.health(let endpoint)) = question else { continue }
       let result: Result<OutboundAnswer, OutboundFailure> =
-        states[target.host].map { .success(vaultAnswer($0)) }
+        states[endpoint.target.host].map { .success(vaultAnswer($0)) }
         ?? .failure(OutboundFailure(kind: .unreachable, reason: "refused"))
       machine.take(result, to: question, now: clock.now)
     }
+  }
+
+  /// The question to the node that `probe` numbers, wherever it is.
+  func health(of index: Int) -> Question { .probe(.health(endpoint(of: index))) }
+
+  func endpoint(of index: Int) -> NodeEndpoint {
+    if case .known(let endpoint)? = machine.nodes?.place(at: targets[index])?.endpoint {
+      return endpoint
+    }
+    return NodeEndpoint(targets[index])
   }
 
   func probe(_ index: Int, _ status: Int?) {
     let result: Result<OutboundAnswer, OutboundFailure> =
       status.map { .success(vaultAnswer($0)) }
       ?? .failure(OutboundFailure(kind: .timedOut, reason: "timed out"))
-    let question = Question.probe(.health(targets[index]))
+    let question = health(of: index)
     probesOut.removeAll { $0 == question }
     machine.take(result, to: question, now: clock.now)
   }

@@ -85,7 +85,7 @@ struct ProbeTests {
     let fixture = try fixture()
     fixture.machine.take(
       .failure(OutboundFailure(kind: kind, reason: "it is")),
-      to: .probe(.health(fixture.targets[0])), now: fixture.clock.now)
+      to: fixture.health(of: 0), now: fixture.clock.now)
     #expect(fixture.node == nil)
   }
 
@@ -227,7 +227,7 @@ struct ProbeTests {
     #expect(Set(fixture.due().map(\.request.host)) == ["a"])
     fixture.probe(0, 200)
     #expect(fixture.due().isEmpty)
-    let question = Question.probe(.health(fixture.targets[0]))
+    let question = fixture.health(of: 0)
     fixture.machine.connectionEnded(question, now: fixture.clock.now)
     #expect(Set(fixture.due().map(\.request.host)) == ["a", "b"])
     // Whoever ends each connection is asked for it once a second, not round and round.
@@ -256,15 +256,16 @@ struct ProbeTests {
     let asked = fixture.due()
     #expect(
       Set(asked.map(\.question)) == [
-        .probe(.health(fixture.targets[0])), .probe(.activeTime(fixture.targets[0])),
-        .probe(.activeTime(fixture.targets[1])),
+        fixture.health(of: 0), .probe(.activeTime(fixture.endpoint(of: 0))),
+        .probe(.activeTime(fixture.endpoint(of: 1))),
       ])
     for (index, time) in [timeOfA, timeOfB].enumerated() {
       var answer = OutboundAnswer(status: 200)
       let member = time.map { #","active_time":"\#($0)""# } ?? ""
       answer.body = Array(#"{"ha_enabled":true,"is_self":true\#(member)}"#.utf8)
       fixture.machine.take(
-        .success(answer), to: .probe(.activeTime(fixture.targets[index])), now: fixture.clock.now)
+        .success(answer), to: .probe(.activeTime(fixture.endpoint(of: index))),
+        now: fixture.clock.now)
     }
     #expect(fixture.node == expected)
     // The older word is corrected: the split is over.

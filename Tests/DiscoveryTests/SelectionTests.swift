@@ -99,6 +99,23 @@ struct SelectionTests {
     }
   }
 
+  @Test("While one of several is asked since when it is active, who is published stays")
+  func undated() throws {
+    let old = "2026-11-21T22:49:37Z"
+    let new = "2026-11-21T22:49:38Z"
+    var third = try known("c", .active, .active)
+    third.isBeingDated = true
+    let nodes = try [
+      known("a", .active, .active, since: old), known("b", .critical(""), .active, since: new),
+      third,
+    ]
+    #expect(try chosen(nodes, published: "b") == "b")
+    #expect(try chosen(nodes) == "a")
+    #expect(try chosen(nodes.dropLast(), published: "b") == "b")
+    third.isBeingDated = false
+    #expect(try chosen(nodes.dropLast() + [third], published: "b") == "a")
+  }
+
   @Test("Nobody may be chosen: who is published stays or goes, and without one nothing is hurried")
   func nobody() throws {
     #expect(try chosen([known("a", .active, .silent)], published: "a") == "keep")

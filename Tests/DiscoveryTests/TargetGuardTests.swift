@@ -44,6 +44,41 @@ struct TargetGuardTests {
   }
 
   @Test(
+    "A name that has been looked up is judged by its addresses",
+    arguments: [
+      ("10.0.0.9", ["10.0.0.9"], true), ("10.0.0.9", ["10.0.0.8", "10.0.0.9"], true),
+      // This machine's name, of another address of it, where Vault may listen.
+      ("10.0.0.9", ["10.0.0.8"], false),
+      // What its own file of hosts says, for itself alone.
+      ("10.0.0.9", ["127.0.1.1"], true), ("0.0.0.0", ["127.0.1.1"], true),
+      ("0.0.0.0", ["10.0.0.9"], true), ("0.0.0.0", ["10.0.0.7"], false),
+      ("127.0.0.1", ["127.0.0.1"], true), ("127.0.0.1", ["10.0.0.9"], false),
+      ("::", ["2001:db8::9"], true),
+    ])
+  func found(listener: String, addresses: [String], isOurs: Bool) throws {
+    var targets = TargetGuard(
+      listeners: [try #require(SocketAddress(numeric: listener, port: 8200))],
+      localHosts: ["me.example.com", "10.0.0.9", "2001:db8::9"])
+    let target = try #require(
+      RedirectTarget(scheme: .https, host: "me.example.com", port: 8200))
+    #expect(targets.wantsAddresses(of: target))
+    targets.found["me.example.com"] = addresses.compactMap { SocketAddress(numeric: $0, port: 0) }
+    #expect((targets.refusal(of: target) != nil) == isOurs)
+  }
+
+  @Test("Only a name at a listener's port is looked up")
+  func wants() throws {
+    let targets = TargetGuard(
+      listeners: [try #require(SocketAddress(numeric: "10.0.0.9", port: 8200))])
+    for (host, port, wants) in [
+      ("a.example.com", 8200, true), ("a.example.com", 8201, false), ("10.0.0.9", 8200, false),
+    ] as [(String, UInt16, Bool)] {
+      let target = try #require(RedirectTarget(scheme: .https, host: host, port: port))
+      #expect(targets.wantsAddresses(of: target) == wants)
+    }
+  }
+
+  @Test(
     "Our own listeners",
     arguments: [
       ("10.0.0.1", "10.0.0.1", UInt16(8200), true), ("10.0.0.1", "10.0.0.2", 8200, false),

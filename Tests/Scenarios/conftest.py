@@ -9,6 +9,7 @@ import pytest
 
 from harness.certs import Certificates
 from harness.consul import StandInConsul
+from harness.hosts import Hosts
 from harness.http import Connection
 from harness.openbao import Cluster
 from harness.redirector import Redirector
@@ -146,3 +147,12 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch):
     for name in list(os.environ):
         if name.startswith(("VAULT_", "BAO_", "CONSUL_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def hosts(tmp_path: pathlib.Path) -> Hosts:
+    """Names for the binary that is started with `prefix=hosts.prefix`."""
+    hosts = Hosts(tmp_path / "hosts")
+    if not hosts.may_be_had():
+        pytest.skip("needs a mount namespace")
+    return hosts

@@ -9,6 +9,9 @@ import tempfile
 
 import pytest
 
+from harness.consul import entry
+from harness.hosts import NAME
+
 HERE = pathlib.Path(__file__).parent
 CONSUL = "127.0.0.1:8500"
 
@@ -27,6 +30,22 @@ def test_unknown_addresses_are_worth_a_line(redirector, tmp_path):
     run = redirector(CONSUL, environment={"LD_PRELOAD": str(library)})
     line = run.wait_for_line("this machine's own addresses are unknown")
     assert "level=warning" in line and "AF_NETLINK" in line and "reason=\"getifaddrs: " in line
+
+
+def test_a_name_that_is_ours_by_its_address(watch, consul, hosts):
+    """The listener is on 127.0.0.1; where the name is, is looked up again each minute, and on SIGHUP."""
+    hosts.say("127.0.1.9")
+    watching = watch(prefix=hosts.prefix)
+    consul.set([entry(NAME, port=watching.run.port)])
+    watching.follow(NAME)
+    hosts.say("127.0.0.1")
+    watching.run.signal(signal.SIGHUP)
+    watching.follow(None)
+    reason = watching.health()[1]["discovery"]["nodes"][0]["reason"]
+    assert reason == f"{NAME}:{watching.run.port} is this redirector's own listener"
+    hosts.say("127.0.1.9")
+    watching.run.signal(signal.SIGHUP)
+    watching.follow(NAME)
 
 
 def may_have_a_network_of_its_own() -> bool:

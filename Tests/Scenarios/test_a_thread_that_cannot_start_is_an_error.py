@@ -1,4 +1,5 @@
-"""Where the system has no room for one of its threads, the program says so in a line and ends: it does not run without."""
+"""Where the system has no room for one of its threads, the program says so in a line and ends: it does not run without. One that
+looks a name up is none of these."""
 
 import subprocess
 
@@ -13,10 +14,17 @@ REFUSE = r"""
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
 int pthread_create(pthread_t *thread, const pthread_attr_t *how, void *(*body)(void *), void *argument) {
-  static int calls;
+  static int calls, callers;
+  char name[16] = "";
+  const char *caller = getenv("REFUSED_TO");
+  prctl(PR_GET_NAME, name);
   int (*next)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *) =
       dlsym(RTLD_NEXT, "pthread_create");
+  /* The first that this thread asks for. */
+  if (caller && strcmp(name, caller) == 0 && callers++ == 0) return EAGAIN;
   return calls++ == atoi(getenv("REFUSED")) ? EAGAIN : next(thread, how, body, argument);
 }
 """
@@ -43,3 +51,12 @@ def test_a_thread_that_cannot_start(binary, refusing, refused, what):
     lines = [line for line in done.stderr.splitlines() if line.startswith("vault-redirector: ")]
     assert lines == [
         f"vault-redirector: {what}: pthread_create: Resource temporarily unavailable"]
+
+
+def test_a_lookup_is_tried_again(redirector, refusing, certificates, vault):
+    run = redirector(
+        "--vault-addr", f"https://localhost:{vault.port}", "--vault-cacert", certificates.ca,
+        environment={"LD_PRELOAD": refusing, "REFUSED": "-1", "REFUSED_TO": "discovery"})
+    line = run.wait_for_line("a vault node's name cannot be looked up")
+    assert "localhost: pthread_create: Resource temporarily unavailable" in line
+    run.wait_for_line(f"to=https://localhost:{vault.port}")

@@ -94,7 +94,7 @@ def lose_and_replace(
     cluster: Cluster, prober: Prober, kind: str, active: Node
 ) -> tuple[float, float, Node]:
     """When it was lost, when its successor first said 200, and who that is."""
-    for _ in range(5):
+    for attempt in range(6):
         began = time.time()
         lose(cluster, kind, active)
 
@@ -106,6 +106,12 @@ def lose_and_replace(
         found = wait_until(f"a successor after {kind} of {active.name}", found_or_unmoved, 120)
         if found is not True:
             return began, *found
+        # Now and then OpenBao says 204 to it and does nothing, however often it is asked: it has to be started again.
+        if attempt > 0:
+            cluster.kill(active)
+            cluster.restart(active)
+            cluster.wait_until_whole()
+            active = cluster.wait_for_active()
     raise AssertionError(f"{active.name} does not step down")
 
 

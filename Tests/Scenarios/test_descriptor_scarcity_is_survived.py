@@ -89,18 +89,18 @@ def test_a_limit_that_falls_while_it_runs(serving, dial, vault):
 WORDS = ("--bind", "127.0.0.1", "--workers", "4", "--vault-addr", "https://127.0.0.1:1")
 
 
-@pytest.mark.parametrize("limit", [8, 20, 38])
+@pytest.mark.parametrize("limit", [8, 20, 31])
 def test_too_few_to_start_is_one_line_and_an_exit_code(binary, limit):
     done = subprocess.run(
         ["prlimit", f"--nofile={limit}:{limit}", binary, *WORDS, "-P", "0"],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
     assert done.returncode == 71
     [line] = done.stderr.splitlines()
-    assert "RLIMIT_NOFILE" in line and "raise it to 39" in line
+    assert "RLIMIT_NOFILE" in line and "raise it to 32" in line
 
 
 def test_just_enough_to_start_serves(redirector, dial):
-    run = redirector(*WORDS, prefix=("prlimit", "--nofile=39:39"))
+    run = redirector(*WORDS, prefix=("prlimit", "--nofile=32:32"))
     for _ in range(20):
         with dial(run, seconds=60) as connection:
             assert connection.request("GET", "/").status == 503

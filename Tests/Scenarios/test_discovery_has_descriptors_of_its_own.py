@@ -35,7 +35,7 @@ def words_for(nodes, certificates):
 def least_limit(binary, words) -> int:
     """The RLIMIT_NOFILE that it asks for where it has too few."""
     done = subprocess.run(
-        ["prlimit", "--nofile=30:30", binary, *map(str, words), "-P", "0"], stdin=subprocess.DEVNULL,
+        ["prlimit", "--nofile=12:12", binary, *map(str, words), "-P", "0"], stdin=subprocess.DEVNULL,
         capture_output=True, text=True, timeout=60)
     assert done.returncode == 71
     return int(re.search(r"raise it to (\d+) at least", done.stderr)[1])
@@ -69,12 +69,18 @@ def test_a_new_active_node_is_found_with_every_place_taken(binary, redirector, c
 
 
 def test_the_least_limit_grows_with_the_nodes(binary, certificates):
-    few = ["--bind", "127.0.0.1", "--vault-addr", "https://vault-0.example.com"]
-    many = few + [
-        word for number in range(1, 11) for word in ("--vault-addr", f"https://vault-{number}.example.com")]
+    def asking(*hosts: str) -> list[str]:
+        return ["--bind", "127.0.0.1"] + [
+            word for host in hosts for word in ("--vault-addr", f"https://{host}")]
+
     consul = ["--bind", "127.0.0.1", "127.0.0.1:8500", "-S"]
-    asked = least_limit(binary, few)
-    assert least_limit(binary, many) == asked + 10 * 9
-    assert least_limit(binary, consul) == asked
-    assert least_limit(binary, [*consul, "--verify-target"]) == asked + 16 * 9
-    assert least_limit(binary, [*few, "--bind", "::1"]) == asked + 1
+    one = least_limit(binary, asking("10.0.0.1"))
+    assert least_limit(binary, asking("10.0.0.1", "10.0.0.2", "10.0.0.3")) == one + 2 * 2
+    # Behind names there may be sixteen nodes, however many the names are.
+    names = [f"vault-{number}.example.com" for number in range(11)]
+    assert least_limit(binary, asking(names[0])) == one + 15 * 2 + 3
+    assert least_limit(binary, asking(*names)) == one + 15 * 2 + 11 * 3
+    assert least_limit(binary, asking("10.0.0.1", names[0])) == one + 16 * 2 + 3
+    assert least_limit(binary, consul) == one + 9 - 2
+    assert least_limit(binary, [*consul, "--verify-target"]) == one + 17 * 9 - 2
+    assert least_limit(binary, [*asking("10.0.0.1"), "--bind", "::1"]) == one + 1

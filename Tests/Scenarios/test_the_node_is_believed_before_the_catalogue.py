@@ -11,6 +11,7 @@ import pytest
 
 from harness.certs import Certificates
 from harness.consul import entry
+from harness.http import Connection
 from harness.metrics import scrape
 from harness.polling import wait_until
 from harness.vault import StandInVault
@@ -95,6 +96,61 @@ def test_the_agent_of_the_active_node_restarts(verifying, consul, a, b, how):
     stays_at(watching, a, a, b)
     watching.hear(consul.set, [at(a, "vault-a"), at(b, "vault-b", tags=STANDBY)])
     stays_at(watching, a, a)
+
+
+@contextlib.contextmanager
+def under_load(run):
+    """Four clients ask without a pause; gives what they were answered: (status, origin), each once."""
+    seen, stopping = set(), threading.Event()
+
+    def ask():
+        try:
+            with Connection(run.port) as connection:
+                while not stopping.is_set():
+                    response = connection.request("GET", "/v1/x")
+                    location = dict(response.fields).get("Location", "")
+                    seen.add((response.status, location.removesuffix("/v1/x")))
+        except Exception as error:
+            seen.add((0, repr(error)))
+
+    clients = [threading.Thread(target=ask) for _ in range(4)]
+    for client in clients:
+        client.start()
+    try:
+        yield seen
+    finally:
+        stopping.set()
+        for client in clients:
+            client.join()
+
+
+@pytest.mark.parametrize(("is_asked", "how"), [
+    (True, "deregistered"), (True, "critical"),
+    # By Consul's word alone a critical check is a dead node.
+    (False, "deregistered"),
+])
+def test_the_agents_restart_one_after_the_other_under_load(
+    watch, verifying, consul, a, b, is_asked, how
+):
+    names = ["vault-a", "vault-b", "vault-c"]
+    place = {"vault-a": a, "vault-b": b, "vault-c": b}
+    tags = {name: STANDBY for name in names[1:]}
+
+    def register(without: str | None = None) -> list[dict]:
+        rest = [name for name in names if name != without]
+        entries = [at(place[name], name, **({"tags": tags[name]} if name in tags else {})) for name in rest]
+        if without and how == "critical":
+            entries.append(at(place[without], without, checks=AGENT_IS_DOWN))
+        return entries
+
+    consul.set(register())
+    watching = verifying() if is_asked else watch("-I", "--vanish-grace", "60")
+    goes_to(watching, a)
+    with under_load(watching.run) as seen:
+        for name in names * 2:
+            watching.hear(consul.set, register(without=name))
+            watching.hear(consul.set, register())
+    assert seen == {(307, a.origin)}
 
 
 def test_maintenance_goes_before_the_nodes_word(verifying, consul, a, b):

@@ -23,8 +23,6 @@ struct ConsulWatch {
   /// While another agent than the first answers, the first is tried again so often, for so long.
   static let returnInterval = Duration.seconds(60)
   static let returnTimeout = Duration.seconds(2)
-  /// An agent that streams to us is asked for a plain answer so often: only that tells how old it is.
-  static let plainInterval = Duration.seconds(30)
 
   private let source: ConsulSource
   private let version: String
@@ -40,6 +38,7 @@ struct ConsulWatch {
   /// The first agent is being tried again while this one answers.
   private var returnsFrom: Int?
   private var nextReturn = Duration.zero
+  /// An agent that streams to us is asked for a plain answer once in each wait: only that tells how old it is.
   private var nextPlain = Duration.zero
   /// Until then an empty list may be that of a catalogue which is being made again.
   private var rebuiltUntil: Duration?
@@ -184,10 +183,10 @@ struct ConsulWatch {
     index = query.index
     nextAt = canBlock ? now : now + source.pollInterval
     if !isStreamed {
-      nextPlain = now + Self.plainInterval
+      nextPlain = now + source.wait
     } else if nextPlain <= now {
       query.reset()
-      nextPlain = now + Self.plainInterval
+      nextPlain = now + source.wait
     }
   }
 

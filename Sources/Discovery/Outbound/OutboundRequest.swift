@@ -20,6 +20,8 @@ struct OutboundRequest: Sendable {
   /// A name, or an address without brackets.
   var host: String
   var port: UInt16
+  /// Where the host is to be found; empty: it is looked up for each connection.
+  var addresses: [String] = []
   /// The Unix socket to connect to instead.
   var unixSocket: String?
   /// The path and the query.
@@ -47,6 +49,27 @@ struct OutboundRequest: Sendable {
   var serverName: String? {
     guard usesTLS, let name = security.serverName, name != host else { return nil }
     return name
+  }
+
+  /// Where to connect to, whatever the URL says: nil for the URL's own host.
+  var connectsTo: String? {
+    if let pinned { return "\(pinned):\(port)" }
+    return serverName.map { _ in authority }
+  }
+
+  /// What stands for the addresses; nil where there are none. It changes with them, so that no kept connection goes elsewhere.
+  var pinned: String? {
+    guard let first = addresses.first else { return nil }
+    if addresses.count == 1 { return bracketed(first) }
+    let label = addresses.joined(separator: "_").map { $0 == "." || $0 == ":" ? "-" : $0 }
+    // No name server is asked for it (RFC 6761 §6.4): `pinnedAddresses` says where it is. To begin with `-` or `+` means something else there.
+    return "at-" + String(label) + ".invalid"
+  }
+
+  /// For CURLOPT_RESOLVE(3), which keeps it no longer than any other address; nil where there are no addresses, or one, which needs no name.
+  var pinnedAddresses: String? {
+    guard addresses.count > 1, let pinned else { return nil }
+    return "+\(pinned):\(port):" + addresses.map(bracketed).joined(separator: ",")
   }
 
   /// The URL with that name in the place of the host.

@@ -15,14 +15,17 @@ final class Transfer {
   let handle: UnsafeMutableRawPointer
   /// Tells this transfer's handle from others.
   var id: UInt { UInt(bitPattern: unsafe handle) }
-  // libcurl reads both lists as long as the handle lives; freed after it.
+  // libcurl reads these lists as long as the handle lives; freed after it.
   private var fieldList: UnsafeMutablePointer<curl_slist>?
   private var connectList: UnsafeMutablePointer<curl_slist>?
+  private var addressList: UnsafeMutablePointer<curl_slist>?
   /// `CURL_ERROR_SIZE` bytes, as CURLOPT_ERRORBUFFER asks.
   private let errorText: UnsafeMutablePointer<CChar>
 
   private var answer = OutboundAnswer(status: 0)
   private let bodyBytesMax: Int
+  /// What libcurl calls the host, and what it is called.
+  private let pinned: (name: String, host: String)?
   private let watchesConnection: Bool
   private var fieldBytes = 0
   private var overflowed: String?
@@ -30,6 +33,7 @@ final class Transfer {
   init(_ request: OutboundRequest, for question: Question) {
     self.question = question
     bodyBytesMax = request.bodyBytesMax
+    pinned = request.pinned.map { ($0, request.host) }
     watchesConnection = request.watchesConnection
     guard let handle = unsafe curl_easy_init() else { fatalError("libcurl is out of memory") }
     unsafe self.handle = handle
@@ -46,6 +50,7 @@ final class Transfer {
     unsafe curl_easy_cleanup(handle)
     unsafe curl_slist_free_all(fieldList)
     unsafe curl_slist_free_all(connectList)
+    unsafe curl_slist_free_all(addressList)
     unsafe errorText.deallocate()
   }
 
@@ -79,11 +84,15 @@ final class Transfer {
 
   private func setFields(_ request: OutboundRequest) {
     var fields = request.fields
-    if request.serverName != nil {
-      fields.append((name: "Host", value: request.authority))
+    if request.serverName != nil { fields.append((name: "Host", value: request.authority)) }
+    if let place = request.connectsTo {
       // Whatever the URL's host and port, connect there (CURLOPT_CONNECT_TO(3)).
-      unsafe connectList = appended("::\(request.authority)", to: nil)
+      unsafe connectList = appended("::\(place)", to: nil)
       unsafe check(ccurl_set_pointer(handle, CURLOPT_CONNECT_TO, connectList))
+    }
+    if let addresses = request.pinnedAddresses {
+      unsafe addressList = appended(addresses, to: nil)
+      unsafe check(ccurl_set_pointer(handle, CURLOPT_RESOLVE, addressList))
     }
     for field in fields {
       unsafe fieldList = appended("\(field.name): \(field.value)", to: fieldList)
@@ -191,7 +200,10 @@ final class Transfer {
       }
     // libcurl ends its text with NUL, inside the buffer it was given.
     let detail = unsafe String(cString: errorText)
-    let text = detail.isEmpty ? unsafe String(cString: curl_easy_strerror(code)) : detail
+    var text = detail.isEmpty ? unsafe String(cString: curl_easy_strerror(code)) : detail
+    if let pinned, pinned.name.hasSuffix(".invalid") {
+      text = text.replacing(pinned.name, with: pinned.host)
+    }
     return OutboundFailure(kind: kind, reason: sanitized(text))
   }
 

@@ -4,7 +4,7 @@ import Synchronization
 
 /// Runs any number of transfers side by side on one thread, and can be woken from another (libcurl's multi interface).
 ///
-/// Confined to that thread, but for `wake`.
+/// Confined to that thread, but for its `waker`.
 @safe
 final class TransferLoop {
   /// What became of a question.
@@ -25,8 +25,8 @@ final class TransferLoop {
   private static let pauseAfterFailure = Duration.milliseconds(100)
 
   private var multi: UnsafeMutableRawPointer
-  /// The same handle, for `wake`: whoever holds the lock finds it alive.
-  private let shared: Mutex<UInt>
+  /// Ends the current or the next `turn`, from any thread.
+  let waker: Waker
   /// By the address of its handle.
   private var running: [UInt: Transfer] = [:]
   /// The sockets of idle connections that are watched.
@@ -36,7 +36,7 @@ final class TransferLoop {
 
   init() {
     unsafe multi = Self.makeMulti()
-    shared = Mutex(UInt(bitPattern: unsafe multi))
+    waker = Waker(UInt(bitPattern: unsafe multi))
   }
 
   private static func makeMulti() -> UnsafeMutableRawPointer {
@@ -49,6 +49,7 @@ final class TransferLoop {
 
   deinit {
     cancelAll()
+    waker.replace(with: 0)
     // Every easy handle is out, as curl_multi_cleanup(3) asks.
     unsafe curl_multi_cleanup(multi)
   }
@@ -79,7 +80,7 @@ final class TransferLoop {
     let old = unsafe multi
     unsafe multi = Self.makeMulti()
     // Whoever was waking the old one has done so by now.
-    shared.withLock { $0 = UInt(bitPattern: unsafe multi) }
+    waker.replace(with: UInt(bitPattern: unsafe multi))
     unsafe curl_multi_cleanup(old)
   }
 
@@ -121,14 +122,6 @@ final class TransferLoop {
     return ended
   }
 
-  /// Ends the current or the next `turn`. May be called from any thread while the loop exists (curl_multi_wakeup(3)).
-  func wake() {
-    shared.withLock { address in
-      // Alive: it is replaced under this lock before it is cleaned up.
-      _ = unsafe UnsafeMutableRawPointer(bitPattern: address).map { unsafe curl_multi_wakeup($0) }
-    }
-  }
-
   private func perform() {
     var count: Int32 = 0
     let code = unsafe curl_multi_perform(multi, &count)
@@ -151,5 +144,28 @@ final class TransferLoop {
   private func remove(_ transfer: Transfer) {
     unsafe curl_multi_remove_handle(multi, transfer.handle)
     running[transfer.id] = nil
+  }
+}
+
+/// Wakes a `TransferLoop`, as long as it lasts.
+final class Waker: Sendable {
+  /// The address of the multi handle, which whoever holds the lock finds alive; 0 when there is none any more.
+  private let handle: Mutex<UInt>
+
+  fileprivate init(_ handle: UInt) {
+    self.handle = Mutex(handle)
+  }
+
+  /// Before the old handle is cleaned up: whoever was waking it has done so by then.
+  fileprivate func replace(with new: UInt) {
+    handle.withLock { $0 = new }
+  }
+
+  /// May be called from any thread (curl_multi_wakeup(3)).
+  func wake() {
+    handle.withLock { address in
+      // Alive: it is replaced under this lock before it is cleaned up.
+      _ = unsafe UnsafeMutableRawPointer(bitPattern: address).map { unsafe curl_multi_wakeup($0) }
+    }
   }
 }

@@ -78,14 +78,19 @@ extension NodeTable {
       Double.random(in: 0..<1)
     }
     let loop = TransferLoop()
+    let lookups = NameLookups(waking: loop.waker)
     let deadline = time.now().monotonic + timeLimit
     while !machine.hasAskedAll {
       let now = time.now()
       guard now.monotonic < deadline else { break }
       for (question, request) in machine.due(now: now) { loop.start(request, for: question) }
+      for question in machine.lookupsDue(now: now) { lookups.start(question) }
       let next = min(machine.nextAt ?? deadline, deadline)
       for (question, result) in loop.turn(timeout: next - now.monotonic).finished {
         machine.take(result, to: question, now: time.now())
+      }
+      for (question, answer) in lookups.takeFinished() {
+        machine.take(answer, to: question, now: time.now())
       }
     }
     loop.cancelAll()

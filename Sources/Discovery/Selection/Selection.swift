@@ -18,6 +18,8 @@ struct Selection: Equatable {
     var modifyIndex: UInt64 = 0
     /// Since when it is active by its own word, where that was asked.
     var activeSince: UTCTime?
+    /// It is being asked since when.
+    var isBeingDated = false
   }
 
   /// What a node says of itself, seen together with what the others say.
@@ -134,10 +136,15 @@ struct Selection: Equatable {
     return isKept ? .keep : .publish(nil)
   }
 
-  /// Of those that may be chosen: the one that has been active for the shortest time, if all of them say since when; else who is
-  /// published and was asked; else the newest registration as active; else the first by name, so that all redirectors agree.
+  /// Of those that may be chosen: who is published, while one of them is asked since when it is active; the one that has been active for
+  /// the shortest time, if all of them have said; else who is published and was asked; else the newest registration as active; else the first by name, so that all redirectors agree.
   private var best: Known? {
     let candidates = candidates
+    if candidates.contains(where: \.isBeingDated),
+      let incumbent = candidates.first(where: { $0.node.target == published?.target })
+    {
+      return incumbent
+    }
     let times = candidates.compactMap(\.activeSince)
     if times.count == candidates.count, Set(times).count > 1, let latest = times.max() {
       return candidates.first { $0.activeSince == latest }

@@ -9,6 +9,8 @@ package struct TargetGuard: Sendable {
   package var listeners: [SocketAddress]
   /// What this machine is called, in lower case, and its addresses as text: the hosts behind an unspecified listener.
   package var localHosts: Set<String>
+  /// Where names are to be found, as far as they have been looked up.
+  var found: [String: [SocketAddress]] = [:]
 
   package init(
     allowed: [TargetPattern]? = nil, listeners: [SocketAddress] = [], localHosts: Set<String> = []
@@ -25,19 +27,35 @@ package struct TargetGuard: Sendable {
     return "\(target.authority) is outside --allow-target"
   }
 
+  /// Whether it takes a lookup to tell if a target is one of our listeners.
+  func wantsAddresses(of target: RedirectTarget) -> Bool {
+    !target.isNumeric && listeners.contains { $0.port == target.port }
+  }
+
   private func isOurs(_ target: RedirectTarget) -> Bool {
-    let address = SocketAddress(numeric: target.host, port: target.port)
-    return listeners.contains { listener in
+    listeners.contains { listener in
       guard listener.port == target.port else { return false }
-      if let address {
-        if listener.isUnspecified { return address.isLoopback || localHosts.contains(address.host) }
-        return listener == address
+      if let address = SocketAddress(numeric: target.host, port: target.port) {
+        return isAddress(address, of: listener)
+      }
+      // A machine's own name is often a loopback address to itself, and to nobody else.
+      let known = (found[target.host] ?? []).filter { listener.isLoopback || !$0.isLoopback }
+      if !known.isEmpty {
+        return known.contains { found in
+          var address = found
+          address.port = target.port
+          return isAddress(address, of: listener)
+        }
       }
       let name = target.host.lowercased()
       if listener.isUnspecified { return name == "localhost" || localHosts.contains(name) }
-      // Names are not looked up here: `localhost` is taken for the loopback addresses, and this machine's own name for all others.
       return listener.isLoopback ? name == "localhost" : localHosts.contains(name)
     }
+  }
+
+  private func isAddress(_ address: SocketAddress, of listener: SocketAddress) -> Bool {
+    listener.isUnspecified
+      ? address.isLoopback || localHosts.contains(address.host) : listener == address
   }
 }
 

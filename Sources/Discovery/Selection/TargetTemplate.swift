@@ -1,4 +1,4 @@
-import Redirect
+package import Redirect
 
 /// A target written with placeholders: `https://{node}.vault.example.com:{port}`.
 package struct TargetTemplate: Hashable, Sendable {
@@ -7,7 +7,7 @@ package struct TargetTemplate: Hashable, Sendable {
     case node, ip, address, port, datacenter
   }
 
-  let scheme: RedirectTarget.Scheme
+  package let scheme: RedirectTarget.Scheme
   private let host: [Part]
   private let port: [Part]
 
@@ -91,6 +91,36 @@ package struct TargetTemplate: Hashable, Sendable {
     }
     guard let number = UInt16(fill(port)) else { return nil }
     return RedirectTarget(scheme: scheme, host: fill(host), port: number)
+  }
+
+  /// A target by this template, for a node that is asked itself.
+  ///
+  /// - Parameters:
+  ///   - name: the first label of what it is called; nil where it is not called anything.
+  ///   - ip: its address.
+  ///   - given: as `--vault-addr` names it.
+  /// - Returns: nil where the filled template is no usable target.
+  func target(name: String?, ip: String, of given: RedirectTarget) -> RedirectTarget? {
+    if usesNode, name == nil { return nil }
+    return target(
+      Values(
+        node: name ?? "", ip: ip, address: given.host, port: Int(given.port), dc: ""))
+  }
+
+  /// `{node}` stands in it.
+  var usesNode: Bool { host.contains(.node) || port.contains(.node) }
+
+  /// - Throws: an error naming the option, where the template asks for what only Consul knows, or says the same of every node.
+  package func checkWithoutConsul(option: String = "--target-template") throws(DiscoveryError) {
+    let parts = host + port
+    guard !parts.contains(.datacenter) else {
+      throw .invalid(
+        option: option, reason: "{dc} is Consul's to say: with --vault-addr there is none")
+    }
+    guard parts.contains(where: { $0 == .node || $0 == .ip || $0 == .address }) else {
+      throw .invalid(
+        option: option, reason: "names one target for all nodes; write {node}, {ip} or {address}")
+    }
   }
 
   /// Nil where the filled template is no usable target.

@@ -1,8 +1,12 @@
 package import Redirect
+import Sys
 
 /// A Vault or OpenBao node that is asked directly: where its API is, which is where clients are sent.
 package struct VaultAddress: Hashable, Sendable {
   package let target: RedirectTarget
+
+  /// An address, and no name to look up.
+  var isNumeric: Bool { target.isNumeric }
 
   /// Reads `https://host[:port]`; the port is the scheme's own where it is left out.
   ///
@@ -30,4 +34,9 @@ package struct VaultAddress: Hashable, Sendable {
     else { throw invalid("has no usable host and port") }
     self.target = target
   }
+}
+
+extension RedirectTarget {
+  /// Its host is an address, and no name.
+  var isNumeric: Bool { SocketAddress(numeric: host, port: port) != nil }
 }

@@ -5,9 +5,28 @@ import Redirect
 /// Pure: times come in, questions go out. Who is active by all of this is `Selection`'s to say.
 struct VaultNodes {
   struct Node {
-    let node: ActiveNode
+    let place: NodePlace
     var word = NodeWord.unheard
     fileprivate var asking = Asking.due(.zero)
+
+    var node: ActiveNode { place.node }
+
+    fileprivate init(_ place: NodePlace) {
+      self.place = place
+      if case .missing(let state) = place.endpoint {
+        asking = .never
+        if state != .unknown { word = NodeWord(state, after: .unheard) }
+      }
+    }
+
+    /// What is known of an endpoint goes with it, whoever it belongs to by now.
+    fileprivate init(_ place: NodePlace, heard old: Node) {
+      self.place = place
+      word = old.word
+      // No answer comes from where nobody is asked any more.
+      asking = place.endpoint == old.place.endpoint ? old.asking : .due(.zero)
+      if asking != old.asking, word.activeTime == .asked { word.setActiveTime(.wanted) }
+    }
   }
 
   /// One question at a time goes to a node.
@@ -16,9 +35,11 @@ struct VaultNodes {
     case due(Duration)
     /// Asked at this time.
     case out(Duration)
+    /// There is nowhere to ask.
+    case never
   }
 
-  /// More nodes than this are not asked: a cluster has five, a hostile catalog any number.
+  /// More nodes of a catalog, or behind names, than this are not asked: a cluster has five, a hostile catalog any number.
   static let nodesMax = 64
   /// The pause between two probes of the active node.
   static let activeInterval = Duration.milliseconds(100)
@@ -34,22 +55,23 @@ struct VaultNodes {
   /// The pause between two probes of the other nodes while one is active.
   let interval: Duration
   private(set) var nodes: [Node]
-  /// Those to whom clients must not be sent: asked, and no reason to look for no other.
-  var forbidden: Set<RedirectTarget> = []
+  /// The most that are asked.
+  private let limit: Int
   /// Since when none is sure to be active, or since what has changed since then; nil while one is.
   private var searchingSince: Duration? = .zero
 
-  init(_ nodes: [ActiveNode], interval: Duration) {
+  /// - Parameter named: how many nodes were named to us one by one; they count beside `nodesMax`.
+  init(interval: Duration, named: Int = 0) {
     self.interval = interval
-    self.nodes = nodes.map { Node(node: $0) }
+    limit = Self.nodesMax + named
+    nodes = []
   }
 
-  /// Takes another list of nodes, its first `nodesMax`; what is known of those that stay is kept.
-  mutating func replace(_ list: [ActiveNode]) {
-    nodes = list.prefix(Self.nodesMax).map { node in
-      var kept = nodes.first { $0.node.target == node.target } ?? Node(node: node)
-      if kept.node != node { kept = Node(node: node, word: kept.word, asking: kept.asking) }
-      return kept
+  /// Takes another list of nodes, its first `limit`; what is known of those that stay where they are is kept.
+  mutating func replace(_ list: [NodePlace]) {
+    nodes = list.prefix(limit).map { place in
+      guard let old = nodes.first(where: { $0.place.isSame(as: place) }) else { return Node(place) }
+      return Node(place, heard: old)
     }
   }
 
@@ -63,7 +85,7 @@ struct VaultNodes {
   /// Forgets the questions that are out, and has every node asked now.
   mutating func askAgain(now: Duration) {
     for index in nodes.indices {
-      nodes[index].asking = .due(now)
+      if nodes[index].asking != .never { nodes[index].asking = .due(now) }
       if nodes[index].word.activeTime == .asked { nodes[index].word.setActiveTime(.wanted) }
     }
     search(now: now)
@@ -78,12 +100,27 @@ struct VaultNodes {
     nodes.firstIndex { $0.node.target == target }
   }
 
+  private func place(of endpoint: NodeEndpoint) -> Int? {
+    nodes.firstIndex { $0.place.endpoint == .known(endpoint) }
+  }
+
+  /// Where the node behind a target is asked; nil where it is not.
+  func place(at target: RedirectTarget) -> NodePlace? {
+    place(of: target).map { nodes[$0].place }
+  }
+
+  /// Who is asked there; nil where nobody is any more.
+  func node(at endpoint: NodeEndpoint) -> Node? {
+    place(of: endpoint).map { nodes[$0] }
+  }
+
   /// When the next question is due, or an answer late.
   var nextAt: Duration? {
     nodes.lazy.compactMap { node in
       switch node.asking {
       case .due(let time): time
       case .out(let time): node.word.isActive ? time + Self.lateAfter : nil
+      case .never: nil
       }
     }.min()
   }
@@ -95,14 +132,14 @@ struct VaultNodes {
     if searchingSince == nil, !hasActive { search(now: now) }
     var questions: [ProbeQuestion] = []
     for index in nodes.indices {
-      let target = nodes[index].node.target
+      guard case .known(let endpoint) = nodes[index].place.endpoint else { continue }
       if case .due(let time) = nodes[index].asking, time <= now {
         nodes[index].asking = .out(now)
-        questions.append(.health(target))
+        questions.append(.health(endpoint))
       }
       if nodes[index].word.activeTime == .wanted {
         nodes[index].word.setActiveTime(.asked)
-        questions.append(.activeTime(target))
+        questions.append(.activeTime(endpoint))
       }
     }
     return questions
@@ -129,10 +166,10 @@ struct VaultNodes {
   ///
   /// - Parameter random: a number in 0..<1, for the jitter.
   mutating func take(
-    health state: VaultState, of target: RedirectTarget, now: Duration, random: Double
+    health state: VaultState, at endpoint: NodeEndpoint, now: Duration, random: Double
   ) {
     // A node may have left the list while it was asked.
-    guard let index = place(of: target) else { return }
+    guard let index = place(of: endpoint) else { return }
     let old = nodes[index].word
     nodes[index].word = NodeWord(state, after: old)
     // Whoever says something else than before is one of several in whom something has changed.
@@ -156,8 +193,8 @@ struct VaultNodes {
   }
 
   /// Takes the answer to `.activeTime`: nil where the node names none.
-  mutating func take(activeTime: String?, of target: RedirectTarget) {
-    guard let index = place(of: target) else { return }
+  mutating func take(activeTime: String?, at endpoint: NodeEndpoint) {
+    guard let index = place(of: endpoint) else { return }
     nodes[index].word.setActiveTime(.told(activeTime.map { UTCTime($0) }))
   }
 
@@ -169,7 +206,8 @@ struct VaultNodes {
   }
 
   private var hasActive: Bool {
-    nodes.contains { $0.word.isActive && !forbidden.contains($0.node.target) }
+    // One that clients must not be sent to is no reason to look for no other.
+    nodes.contains { $0.word.isActive && $0.place.refusal == nil }
   }
 
   /// Two say that they are active: the older word may be out of date, so it is asked for again, and both for the time
@@ -225,6 +263,12 @@ extension NodeWord {
 
 /// A question to one node.
 enum ProbeQuestion: Hashable, Sendable {
-  case health(RedirectTarget)
-  case activeTime(RedirectTarget)
+  case health(NodeEndpoint)
+  case activeTime(NodeEndpoint)
+
+  var endpoint: NodeEndpoint {
+    switch self {
+    case .health(let endpoint), .activeTime(let endpoint): endpoint
+    }
+  }
 }

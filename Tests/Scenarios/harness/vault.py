@@ -29,7 +29,7 @@ class StandInVault:
 
     def __init__(
         self, certificates: Certificates, status: int = 200, client_ca: pathlib.Path | None = None,
-        keeps_alive: bool = True,
+        keeps_alive: bool = True, host: str = "127.0.0.1", port: int = 0,
     ):
         self.status = status
         self.body: bytes | None = None
@@ -45,10 +45,10 @@ class StandInVault:
         if client_ca:
             context.load_verify_locations(client_ca)
             context.verify_mode = ssl.CERT_REQUIRED
-        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server = _Server((host, port), _Handler)
         self._server.vault, self._server.context = self, context
         self.port = self._server.server_port
-        self.origin = f"https://127.0.0.1:{self.port}"
+        self.origin = f"https://{host}:{self.port}"
 
     def __enter__(self) -> "StandInVault":
         threading.Thread(target=self._server.serve_forever, daemon=True).start()

@@ -20,6 +20,8 @@ struct ClusterNode {
 
   let name: String
   let isAllowed: Bool
+  /// Where it is to be found now.
+  var address: String
   var state = State.standby
   var reach = Reach.well
   /// Of one way and back, in milliseconds.
@@ -36,9 +38,10 @@ struct ClusterNode {
   var isMaintained = false
   var modifyIndex = 1
 
-  init(name: String, isAllowed: Bool) {
+  init(name: String, isAllowed: Bool, address: String) {
     self.name = name
     self.isAllowed = isAllowed
+    self.address = address
   }
 
   /// It says that it is active, to whoever asks.

@@ -23,6 +23,10 @@ struct ClusterRecords {
   /// Since when clients are sent to nobody who is active.
   private var unservedSince: Int64?
   private var asked: [String: [Int64]] = [:]
+  /// When a lookup last found an address, when one last found several, and what the last found.
+  private var foundAt: [String: Int64] = [:]
+  private var severalAt: Int64?
+  private var lastFound: [String: Set<String>] = [:]
   private var published: String?
 
   /// The most questions a second: one every 50 ms less a quarter, and some that are asked out of turn.
@@ -31,13 +35,36 @@ struct ClusterRecords {
   /// From knowledge to redirect, in milliseconds.
   private static let findTime: Int64 = 500
 
-  mutating func asked(_ question: Question, now: Int64) throws {
+  mutating func asked(_ question: Question, now: Int64, in world: ClusterWorld) throws {
     let key: String
     switch question {
     case .consul: key = "consul"
-    case .probe(.health(let target)): key = target.host
+    case .probe(.health(let endpoint)): key = world.key(of: endpoint)
     case .probe(.activeTime): return
     }
+    try asked(key, now: now)
+  }
+
+  mutating func lookedUp(_ question: NameQuestion, now: Int64) throws {
+    let key = "\(question)"
+    let recent = (asked[key] ?? []).filter { now - $0 < 1000 } + [now]
+    asked[key] = recent
+    // Once a second, and out of turn after a reload.
+    if recent.count > 4 {
+      throw Violation(
+        "no name is looked up too often", "\(question.host) \(recent.count) times in a second")
+    }
+  }
+
+  mutating func found(_ answer: NameAnswer, of question: NameQuestion, now: Int64) {
+    guard case .success(let list) = answer else { return }
+    let hosts = list.map(\.address.host)
+    for host in hosts { foundAt[host] = now }
+    if hosts.count > 1 { severalAt = now }
+    lastFound[question.host] = Set(hosts)
+  }
+
+  private mutating func asked(_ key: String, now: Int64) throws {
     let recent = (asked[key] ?? []).filter { now - $0 < 1000 } + [now]
     asked[key] = recent
     if recent.count > (key == "consul" ? Self.queriesMax : Self.probesMax) {
@@ -51,16 +78,17 @@ struct ClusterRecords {
   ) throws {
     switch question {
     case .consul: try heardConsul(result, word, in: world)
-    case .probe(.health(let target)):
-      heardNode(target.host, result)
+    case .probe(.health(let endpoint)):
+      let key = world.key(of: endpoint)
+      heardNode(key, result)
+      if words[key] == .affirms(since: 0) { haveAffirmed.insert(key) }
       if world.settings.mode == .direct, world.published == nil, case .success = result {
         lastKnown = world.now
       }
     case .probe(.activeTime): break
     }
-    if case .probe(.health(let target)) = question,
-      world.published?.name.hasSuffix(target.host) == true
-        || world.published?.target.host == target.host, case .affirms? = words[target.host]
+    if case .probe(.health(let endpoint)) = question,
+      world.publishedKey == world.key(of: endpoint), case .affirms? = words[world.key(of: endpoint)]
     {
       lastKnown = world.now
     }
@@ -80,7 +108,6 @@ struct ClusterRecords {
       let isVaults = text.hasPrefix("{\"initialized\":true")
       if isVaults, answer.status == 200, text.hasSuffix("\"standby\":false}") {
         words[name] = .affirms(since: 0)
-        haveAffirmed.insert(name)
       } else if isVaults, answer.status != 200 {
         words[name] = .denies
       } else {
@@ -148,7 +175,11 @@ struct ClusterRecords {
 
   /// What must hold at any time.
   mutating func check(_ world: ClusterWorld) throws {
-    let name = world.published?.target.host
+    let targets = (world.machine.nodes?.nodes ?? []).map(\.node.target)
+    if Set(targets).count < targets.count {
+      throw Violation("a node is listed once", "\(targets.map(\.authority))")
+    }
+    let name = world.publishedKey
     try checkPublished(name, world)
     try checkChange(to: name, world)
     try checkFound(name, world)
@@ -157,20 +188,31 @@ struct ClusterRecords {
   }
 
   private func isListed(_ name: String, _ world: ClusterWorld) -> Bool {
-    world.settings.mode == .direct || listed?.contains(name) == true
+    guard world.settings.mode == .direct else { return listed?.contains(name) == true }
+    if lastFound.values.contains(where: { $0.contains(name) }) { return true }
+    // For a minute, a name that stands for several keeps those that the last answer has not named.
+    return [foundAt[name], severalAt].allSatisfy { time in
+      time.map { world.now - $0 < 45_000 } ?? false
+    }
   }
 
   private func isBarred(_ name: String, _ world: ClusterWorld) -> Bool {
-    guard let node = world.nodes.first(where: { $0.name == name }) else { return true }
-    if !node.isAllowed || (world.isMoved && name == "vault-0") { return true }
+    guard let node = world.node(withKey: name) else { return true }
+    if !node.isAllowed || world.isOurs(node, key: name) { return true }
     guard world.settings.mode != .direct, let known = named[name] else { return false }
     return known.isMaintained || (world.settings.requiresTag && known.isForeign)
   }
 
   private func checkPublished(_ name: String?, _ world: ClusterWorld) throws {
     guard let name else { return }
-    if isBarred(name, world) { throw Violation("nobody is served who is barred", name) }
-    let report = world.machine.publisher.status.nodes.first { $0.address == "\(name):8200" }
+    // A name for all is not the name of this machine, even where the node behind it is.
+    let isOthers =
+      world.settings.sharesName && world.published?.target.host == ClusterNames.shared
+      && !world.machine.localHosts.contains(name) && world.node(withKey: name)?.isAllowed == true
+    if isBarred(name, world), !isOthers { throw Violation("nobody is served who is barred", name) }
+    let report = world.machine.publisher.status.nodes.first {
+      $0.address == world.published?.target.authority
+    }
     if report?.reason != nil || report == nil {
       throw Violation(
         "reports agree with what is served", "\(name): \(report?.reason ?? "no report")")
@@ -193,7 +235,7 @@ struct ClusterRecords {
   /// Nobody listens there: that says nothing of our own network.
   private func isRefusing(_ name: String, _ world: ClusterWorld) -> Bool {
     world.machine.nodes?.nodes.contains {
-      $0.node.target.host == name && !$0.word.state.isAnswer
+      $0.place.endpoint.key == name && !$0.word.state.isAnswer
     } ?? false
   }
 
@@ -201,6 +243,8 @@ struct ClusterRecords {
     guard let old = published, old != name, world.settings.mode != .consul, !isBarred(old, world),
       words[old] == .affirms(since: 0)
     else { return }
+    // Its name has another address now, of the same node or of nobody clients may be sent to.
+    if let node = world.node(withKey: old), world.key(of: node) != old { return }
     if name == nil, world.machine.publisher.status.state != .expired {
       throw Violation("who says that it is active stays", old)
     }
@@ -211,15 +255,17 @@ struct ClusterRecords {
 
   private mutating func checkFound(_ name: String?, _ world: ClusterWorld) throws {
     guard world.settings.mode != .consul else { return }
+    var ready: [String: Int64] = [:]
     for node in world.nodes {
+      let key = world.key(of: node)
       let isReady =
-        node.affirms && node.latency <= 30 && isListed(node.name, world)
-        && !isBarred(node.name, world)
-        && !doubtful.contains(node.name) && !world.isWaiting(for: node.name)
-      readySince[node.name] = isReady ? readySince[node.name] ?? world.now : nil
+        node.affirms && node.latency <= 30 && isListed(key, world) && !isBarred(key, world)
+        && !doubtful.contains(key) && !world.isWaiting(for: key)
+      ready[key] = isReady ? readySince[key] ?? world.now : nil
     }
+    readySince = ready
     try checkSplit(name, world)
-    let isServed = world.nodes.contains { $0.name == name && $0.affirms }
+    let isServed = world.nodes.contains { world.key(of: $0) == name && $0.affirms }
     unservedSince = isServed ? nil : unservedSince ?? world.now
     guard let unservedSince, world.now - unservedSince > Self.findTime,
       let found = readySince.first(where: { world.now - $0.value > Self.findTime })
@@ -230,10 +276,11 @@ struct ClusterRecords {
   /// Of two that say that they are active, and have said so for a while, the one that became so later is.
   private func checkSplit(_ name: String?, _ world: ClusterWorld) throws {
     let active = world.nodes.filter { node in
-      readySince[node.name].map { world.now - $0 > 4 * Self.findTime } ?? false
-        && words[node.name] == .affirms(since: 0)
+      let key = world.key(of: node)
+      return readySince[key].map { world.now - $0 > 4 * Self.findTime } ?? false
+        && words[key] == .affirms(since: 0)
     }
-    guard let served = active.first(where: { $0.name == name }),
+    guard let served = active.first(where: { world.key(of: $0) == name }),
       let later = active.first(where: { $0.activeSince > served.activeSince })
     else { return }
     throw Violation("the later one is served", "\(later.name), and not \(served.name)")
@@ -244,6 +291,17 @@ struct ClusterRecords {
     guard limit > 0, name != nil, let lastKnown else { return }
     if world.now - lastKnown > limit + 20 {
       throw Violation("what nobody confirms expires", "\(world.now - lastKnown) ms")
+    }
+  }
+}
+
+extension NodePlace.Endpoint {
+  /// What `ClusterWorld` tells it by; nil where there is nobody to ask.
+  fileprivate var key: String? {
+    if case .known(let endpoint) = self {
+      endpoint.addresses.first ?? endpoint.target.host
+    } else {
+      nil
     }
   }
 }

@@ -47,6 +47,10 @@ struct ClusterSettings: Equatable {
   var forbidsLast: Bool { encoded[2] & 1 == 1 && nodeCount > 1 }
   /// The first but one has another cluster's tags.
   var requiresTag: Bool { encoded[2] & 2 == 2 && mode != .direct }
+  /// One name stands for all nodes.
+  var sharesName: Bool { encoded[2] & 4 == 4 && mode == .direct }
+  /// Clients are sent to the nodes' own names all the same.
+  var usesTemplate: Bool { encoded[2] & 8 == 8 && mode == .direct }
   var staleSeconds: Int64 { [300, 0, 20, 5][Int(encoded[3] & 3)] }
   var graceSeconds: Int64 { [5, 0][Int(encoded[3] >> 2 & 1)] }
   var agentCount: Int { Int(encoded[3] >> 3 & 1) + 1 }
@@ -55,7 +59,9 @@ struct ClusterSettings: Equatable {
 
 extension ClusterSettings: CustomStringConvertible {
   var description: String {
-    "\(nodeCount) nodes by \(mode.rawValue), \(forbidsLast ? "the last one forbidden, " : "")"
+    "\(nodeCount) nodes by \(mode.rawValue), \(sharesName ? "all under one name, " : "")"
+      + "\(usesTemplate ? "by a template, " : "")"
+      + "\(forbidsLast ? "the last one forbidden, " : "")"
       + "\(requiresTag ? "the second of another cluster, " : "")stale after \(staleSeconds) s, "
       + "grace \(graceSeconds) s, \(agentCount) agents"
   }
@@ -68,6 +74,7 @@ struct ClusterEvent: Equatable {
       endConnection
     case syncTags, deregister, register, failSerf, failCheck, passChecks, maintain, unmaintain
     case agentDown, agentHung, agentUp, loseLeader, findLeader, hide, show, rebuild, reload, move
+    case failNames, fewNames, findNames, renumber
   }
 
   let code: UInt8

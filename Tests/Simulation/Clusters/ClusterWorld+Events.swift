@@ -44,8 +44,9 @@ extension ClusterWorld {
     case .seal: nodes[index].state = event.b & 1 == 0 ? .sealed : .performanceStandby
     case .slow: nodes[index].latency = Int64(event.b) * 12
     case .endConnection:
-      if let target = RedirectTarget(scheme: .https, host: nodes[index].name, port: 8200) {
-        machine.connectionEnded(.probe(.health(target)), now: moment)
+      let known = machine.nodes?.nodes.map(\.place.endpoint) ?? []
+      for case .known(let endpoint) in known where key(of: endpoint) == key(of: nodes[index]) {
+        machine.connectionEnded(.probe(.health(endpoint)), now: moment)
       }
     case .syncTags: change({ $0.tag = $0.state == .active ? "active" : "standby" }, index)
     case .deregister: change({ $0.isRegistered = false }, index)
@@ -60,9 +61,18 @@ extension ClusterWorld {
       machine.reload(now: moment)
     case .move:
       // As the thread does it.
-      machine.localHosts = event.b & 1 == 0 ? [] : ["vault-0"]
+      // Also by what the name servers may still say of it.
+      let addresses = owners.filter { $0.value == 0 }.keys
+      machine.localHosts = event.b & 1 == 0 ? [] : Set(addresses).union(["vault-0"])
       flights = []
       machine.reload(now: moment)
+    case .failNames, .fewNames, .findNames: names.happen(event)
+    case .renumber where isMoved && index == 0: break
+    case .renumber:
+      renumberings += 1
+      // Nobody gets an address that another had.
+      nodes[index].address = Self.address(index, nodes[index].isAllowed, renumberings)
+      owners[nodes[index].address] = index
     default:
       consul.happen(event, nodeCount: nodes.count)
       wakeQueries()

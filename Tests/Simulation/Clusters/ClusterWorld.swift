@@ -12,6 +12,12 @@ final class ClusterWorld {
   let clock = HandClock()
   var nodes: [ClusterNode]
   var consul = ClusterConsul()
+  var names = ClusterNames()
+  /// Who has, or had, an address.
+  var owners: [String: Int] = [:]
+  var renumberings = 0
+  /// Lookups that are out: what comes back, and when.
+  private var lookups: [(question: NameQuestion, answer: NameAnswer, at: Int64)] = []
   /// Questions that are out.
   var flights: [Flight] = []
   var records = ClusterRecords()
@@ -39,8 +45,11 @@ final class ClusterWorld {
     self.settings = settings
     nodes = (0..<settings.nodeCount).map { index in
       let isLast = settings.forbidsLast && index == settings.nodeCount - 1
-      return ClusterNode(name: isLast ? "evil" : "vault-\(index)", isAllowed: !isLast)
+      return ClusterNode(
+        name: isLast ? "evil" : "vault-\(index)", isAllowed: !isLast,
+        address: Self.address(index, !isLast, 0))
     }
+    for (index, node) in nodes.enumerated() { owners[node.address] = index }
     if settings.requiresTag, nodes.count > 1 { nodes[1].isForeign = true }
     nodes[0].state = .active
     nodes[0].tag = "active"
@@ -58,9 +67,11 @@ final class ClusterWorld {
   ) throws -> DiscoveryConfiguration {
     let source: DiscoveryConfiguration.Source
     if settings.mode == .direct {
+      let hosts = settings.sharesName ? [ClusterNames.shared] : nodes.map(\.name)
       source = .vault(
         try ProbeSource(
-          addresses: try nodes.map { try VaultAddress("https://\($0.name):8200") },
+          addresses: try hosts.map { try VaultAddress("https://\($0):8200") },
+          template: settings.usesTemplate ? try TargetTemplate("https://{node}:8200") : nil,
           security: OutboundSecurity()))
     } else {
       let agents = (0..<settings.agentCount).map { "10.1.0.\($0 + 1):8500" }.joined(separator: ",")
@@ -76,9 +87,34 @@ final class ClusterWorld {
       source: source, staleLimit: .seconds(settings.staleSeconds),
       vanishGrace: .seconds(settings.graceSeconds),
       targets: TargetGuard(
-        allowed: settings.forbidsLast ? [try TargetPattern("vault-*")] : nil,
+        allowed: settings.forbidsLast
+          ? [try TargetPattern("vault*"), try TargetPattern("10.0.0.0/16")] : nil,
         listeners: SocketAddress(numeric: "0.0.0.0", port: 8200).map { [$0] } ?? []),
       version: "1")
+  }
+
+  /// An allowed node's addresses are in 10.0.0.0/16.
+  static func address(_ index: Int, _ isAllowed: Bool, _ generation: Int) -> String {
+    "10.\(isAllowed ? 0 : 9).\(generation % 250).\(index + 1)"
+  }
+
+  /// What tells one node from another, as the redirector sees them: by address where it looks names up itself, else by name.
+  func key(of node: ClusterNode) -> String { settings.mode == .direct ? node.address : node.name }
+
+  func key(of endpoint: NodeEndpoint) -> String { endpoint.addresses.first ?? endpoint.target.host }
+
+  func node(withKey key: String) -> ClusterNode? {
+    settings.mode == .direct ? owners[key].map { nodes[$0] } : nodes.first { $0.name == key }
+  }
+
+  /// The key of whom clients are sent to.
+  var publishedKey: String? {
+    guard let target = published?.target else { return nil }
+    guard settings.mode == .direct else { return target.host }
+    guard case .known(let endpoint)? = machine.nodes?.place(at: target)?.endpoint else {
+      return "nowhere"
+    }
+    return key(of: endpoint)
   }
 
   var now: Int64 { clock.now.nanoseconds / 1_000_000 }
@@ -115,30 +151,54 @@ final class ClusterWorld {
   }
 
   private var nextAt: Int64 {
+    let lookups = lookups.map(\.at).min() ?? .max
     let flights = flights.map { $0.hasArrived ? $0.deliversAt : $0.arrivesAt }.min() ?? .max
     let machine = machine.nextAt.map { Int64(($0 / .nanoseconds(1_000_000)).rounded(.up)) } ?? .max
-    return min(flights, max(now, machine))
+    return min(flights, lookups, max(now, machine))
   }
 
   /// Does everything that is due at this time, and looks.
   private func settle() throws {
     var rounds = 0
     while true {
-      let isDelivered = try deliver()
+      let isDelivered = try deliver() || deliverLookups()
+      let questions = machine.lookupsDue(now: moment)
+      for question in questions { try lookUp(question) }
       let asked = machine.due(now: moment)
       for (question, request) in asked { try depart(question, request) }
       try records.check(self)
-      if !isDelivered, asked.isEmpty { break }
+      if !isDelivered, asked.isEmpty, questions.isEmpty { break }
       rounds += 1
       if rounds > 200 { throw Violation("nothing spins", "200 rounds at one time") }
     }
-    if flights.isEmpty, machine.nextAt == nil {
+    if flights.isEmpty, lookups.isEmpty, machine.nextAt == nil {
       throw Violation("something is always due or out", "\(published?.name ?? "none")")
     }
   }
 
+  private func lookUp(_ question: NameQuestion) throws {
+    if lookups.contains(where: { $0.question == question }) {
+      throw Violation("one lookup at a time of a name", question.host)
+    }
+    try records.lookedUp(question, now: now)
+    let (answer, milliseconds) = names.answer(question, nodes)
+    lookups.append((question, answer, now + milliseconds))
+  }
+
+  /// Gives the machine what has come back.
+  private func deliverLookups() throws -> Bool {
+    guard let index = lookups.firstIndex(where: { $0.at <= now }) else { return false }
+    let lookup = lookups.remove(at: index)
+    machine.take(lookup.answer, to: lookup.question, now: moment)
+    if isTracing { Main.say("\(now) names: \(lookup) -> \(published?.target.origin ?? "none")\n") }
+    if !settings.sharesName || lookup.question.host == ClusterNames.shared {
+      records.found(lookup.answer, of: lookup.question, now: now)
+    }
+    return true
+  }
+
   private func depart(_ question: Question, _ request: OutboundRequest) throws {
-    try records.asked(question, now: now)
+    try records.asked(question, now: now, in: self)
     if case .probe = question, flights.contains(where: { $0.question == question }) {
       throw Violation("one question at a time goes to a node", "\(question)")
     }
@@ -151,22 +211,27 @@ final class ClusterWorld {
   }
 
   /// A question to this node is out, and has been for longer than an answer takes.
-  func isWaiting(for name: String) -> Bool {
+  func isWaiting(for key: String) -> Bool {
     flights.contains { flight in
-      node(of: flight.question).map { nodes[$0].name } == name && now - flight.leavesAt > 100
+      guard case .probe(let probe) = flight.question else { return false }
+      return self.key(of: probe.endpoint) == key && now - flight.leavesAt > 100
     }
   }
 
   /// This redirector's machine is called so.
   var isMoved: Bool { !machine.localHosts.isEmpty }
 
+  /// This redirector is called as the node is, or lives at its address.
+  func isOurs(_ node: ClusterNode, key: String) -> Bool {
+    guard isMoved else { return false }
+    let goesByName = !settings.sharesName || settings.usesTemplate
+    return machine.localHosts.contains(key) || (goesByName && node.name == "vault-0")
+  }
+
   private func node(of question: Question) -> Int? {
     guard case .probe(let probe) = question else { return nil }
-    let target: RedirectTarget =
-      switch probe {
-      case .health(let target), .activeTime(let target): target
-      }
-    return nodes.firstIndex { $0.name == target.host }
+    // At an address that it had before there is nobody.
+    return nodes.firstIndex { key(of: $0) == key(of: probe.endpoint) }
   }
 
   /// What arrives now is answered, and what has come back is given to the machine.
@@ -203,8 +268,8 @@ final class ClusterWorld {
     let who: String =
       switch question {
       case .consul: "consul"
-      case .probe(.health(let target)): target.host
-      case .probe(.activeTime(let target)): target.host + " since when"
+      case .probe(.health(let endpoint)): key(of: endpoint)
+      case .probe(.activeTime(let endpoint)): key(of: endpoint) + " since when"
       }
     Main.say("\(now) \(who): \(told) -> \(published?.name ?? "none")\n")
   }
@@ -220,6 +285,10 @@ final class ClusterWorld {
         // Who is too slow is not heard.
         if now + latency - latency / 2 > flight.expiresAt { flights[index].result = nil }
       }
+      return
+    }
+    guard flight.question == .consul else {
+      flights[index].hasArrived = true
       return
     }
     switch consul.answer(flight.request, nodes, askedAt: flight.expiresAt, now: now) {
