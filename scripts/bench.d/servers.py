@@ -189,7 +189,8 @@ class Ours(Server):
             source = ["--https", "--ip", setting.consul]
         run = [
             os.environ[self.binary], "--bind", "127.0.0.1", "--workers", setting.workers,
-            "--keep-alive-timeout", 300]
+            # By default its first answers wait for the node, and here it is asked when it can answer.
+            "--keep-alive-timeout", 300, "--hold", 0]
         tls = [*run, "-P", self.tls_port, "-c", setting.chain, "-k", setting.key, *source]
         return [tls] if setting.tls_only else [[*run, "-P", self.plain_port, *source], tls]
 
