@@ -27,6 +27,8 @@ class StandInNode:
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"  # As Vault: one connection, and not a handshake each tenth of a second.
+        wbufsize = -1  # One write for the whole answer, which waits for no acknowledgement.
+        disable_nagle_algorithm = True
 
         def do_GET(self):
             body = b'{"initialized":true,"sealed":false,"standby":false}'
