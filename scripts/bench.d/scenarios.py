@@ -119,6 +119,7 @@ class Workers:
 
 def registry() -> dict[str, object]:
     """Every scenario by name, in the order of the table. Each has a `title` and `run(bench)`."""
+    import failover
     import publish
     import staying
     import starting
@@ -139,5 +140,6 @@ def registry() -> dict[str, object]:
         "start": starting.Start(),
         "rest": starting.AtRest(),
         "publish": publish.Publish(),
+        "failover": failover.Failover(),
         "workers": Workers(),
     }

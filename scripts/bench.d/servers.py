@@ -27,6 +27,8 @@ class StandInNode:
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"  # As Vault: one connection, and not a handshake each tenth of a second.
+        wbufsize = -1  # One write for the whole answer, which waits for no acknowledgement.
+        disable_nagle_algorithm = True
 
         def do_GET(self):
             body = b'{"initialized":true,"sealed":false,"standby":false}'
@@ -189,7 +191,8 @@ class Ours(Server):
             source = ["--https", "--ip", setting.consul]
         run = [
             os.environ[self.binary], "--bind", "127.0.0.1", "--workers", setting.workers,
-            "--keep-alive-timeout", 300]
+            # By default its first answers wait for the node, and here it is asked when it can answer.
+            "--keep-alive-timeout", 300, "--hold", 0]
         tls = [*run, "-P", self.tls_port, "-c", setting.chain, "-k", setting.key, *source]
         return [tls] if setting.tls_only else [[*run, "-P", self.plain_port, *source], tls]
 
