@@ -187,7 +187,7 @@ final class Publisher {
     }
     if let addresses = change.addresses {
       log.info(
-        "a vault node's name has other addresses",
+        "a vault node's name has these addresses",
         metadata: ["name": "\(host)", "addresses": "\(addresses.joined(separator: " "))"])
     }
   }
