@@ -247,6 +247,39 @@ struct ProbeTests {
     #expect(count.values.contains { $0 > 25 })
   }
 
+  @Test("Nodes that change all the time are logged once a second, and the log says so")
+  func flood() throws {
+    let fixture = try MachineFixture.probes(["a", "b", "c"])
+    var count: [Question: Int] = [:]
+    func change(for time: Duration) {
+      let end = fixture.clock.now.monotonic + time
+      while fixture.clock.now.monotonic < end {
+        for (question, _) in fixture.due() {
+          count[question, default: 0] += 1
+          let answer = vaultAnswer([200, 429][count[question, default: 0] % 2])
+          fixture.machine.take(.success(answer), to: question, now: fixture.clock.now)
+        }
+        fixture.clock.advance(by: .milliseconds(25))
+      }
+    }
+    func lines() -> [String] { fixture.logged.lines.filter { !$0.hasPrefix("debug") } }
+    change(for: .seconds(60))
+    let notice =
+      "warning nodes change more often than is logged, health and metrics say how things are"
+    #expect(lines().count { $0 == notice } == 1)
+    #expect((PacedLog.linesAtOnce + 50...PacedLog.linesAtOnce + 62).contains(lines().count))
+    #expect(try #require(lines().last).contains(" left_out="))
+    // It has been calm for long enough: every change is worth a line again.
+    fixture.probes(["a": 200, "b": 429, "c": 429])
+    fixture.clock.advance(by: .seconds(PacedLog.linesAtOnce + 1))
+    let before = lines().count
+    fixture.probes(["a": 503, "b": 200, "c": 429])
+    #expect(lines().count >= before + 3)
+    #expect(!lines()[before...].contains { $0.contains("left_out") })
+    change(for: .seconds(60))
+    #expect(lines().count { $0 == notice } == 2)
+  }
+
   @Test(
     "Another's changed answer, and a connection that ends, have everybody asked at once, 25 ms after its last time"
   )
