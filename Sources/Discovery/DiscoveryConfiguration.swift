@@ -40,7 +40,7 @@ package struct DiscoveryConfiguration: Sendable {
       let nodes =
         source.addresses.count - names + (names == 0 ? 0 : max(names, Self.reckonedNodes))
       return Self.ownDescriptors + Self.descriptorsOfANode * nodes
-        + Self.descriptorsOfALookup * names
+        + Self.descriptorsOfALookup * min(names, NameLookups.threadsMax)
     }
   }
 

@@ -6,7 +6,7 @@ import Telemetry
 /// The log comes last: who reads a line finds health and metrics agree with it.
 final class Publisher {
   private let cell: ActiveNodeCell
-  private let log: Log
+  private let log: PacedLog
   private let metrics: DiscoveryMetrics
   private(set) var status: DiscoveryStatus
   /// What the source's last answer or failure says of itself.
@@ -23,7 +23,7 @@ final class Publisher {
     source: DiscoveryStatus.Source, cell: ActiveNodeCell, log: Log, metrics: DiscoveryMetrics
   ) {
     self.cell = cell
-    self.log = log
+    self.log = PacedLog(log, time: cell.time)
     self.metrics = metrics
     status = DiscoveryStatus(source: source)
   }

@@ -28,7 +28,8 @@ package final class ActiveNodeCell: Sendable {
   private static let numberBits: UInt64 = 32
   private let known = KnownNodes()
   private let state: Mutex<State>
-  private let time: TimeSource
+  /// What tells when something was published.
+  package let time: TimeSource
 
   /// - Parameter status: what health shows until discovery reports.
   package init(status: DiscoveryStatus, time: TimeSource) {

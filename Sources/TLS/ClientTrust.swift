@@ -92,7 +92,29 @@ final class ClientTrust: @unchecked Sendable {
     let path = verification.revocationListsPath ?? ""
     let signed = Set(lists.filter(\.isVerified).map(\.issuer))
     let flaws = lists.filter { !signed.contains($0.issuer) }.compactMap { $0.flaw(path: path) }
-    return expiring.compactMap { $0.finding(at: now) } + flaws
+    return expiring.compactMap { $0.finding(at: now) } + flaws + untimely(path: path, at: now)
+      + unlisted(path: path)
+  }
+
+  /// Issuers whose lists are all of the future: the first of each.
+  private func untimely(path: String, at now: Int64) -> [TLSFinding] {
+    Dictionary(grouping: lists, by: \.issuer).sorted { $0.key < $1.key }.compactMap {
+      issuer, lists in
+      guard let first = lists.map(\.lastUpdate).min(), first > now else { return nil }
+      return .revocationListNotYetValid(path: path, issuer: issuer, lastUpdate: first)
+    }
+  }
+
+  /// Authorities without a list, but for those that have issued another of the file, and so perhaps nothing else.
+  private func unlisted(path: String) -> [TLSFinding] {
+    guard verification.revocationListsPath != nil else { return [] }
+    let listed = Set(lists.map(\.issuer))
+    let facts = authorities.facts
+    let issuers = Set(facts.filter { $0.subject != $0.issuer }.map(\.issuer))
+    var seen: Set<String> = []
+    return facts.map(\.subject).filter { subject in
+      !listed.contains(subject) && !issuers.contains(subject) && seen.insert(subject).inserted
+    }.map { .revocationListMissing(path: path, issuer: $0) }
   }
 
   /// The authorities and the lists; of the whole lists that one key has signed the newest, since that is asked first.

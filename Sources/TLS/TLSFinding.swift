@@ -21,6 +21,11 @@ package enum TLSFinding: Equatable, Sendable {
   case revocationListForged(path: String, issuer: String)
   /// A revocation list is too long to be verified in each handshake, and no client CA has signed it: its clients are refused.
   case revocationListUnverified(path: String, issuer: String)
+  /// A revocation list is of the future: its clients are refused until then. The time is in seconds since 1970-01-01T00:00:00Z.
+  case revocationListNotYetValid(path: String, issuer: String, lastUpdate: Int64)
+  /// There are revocation lists, and none of this client CA, which has issued no other client CA: it may issue to clients, and those
+  /// are refused.
+  case revocationListMissing(path: String, issuer: String)
 
   /// It is of an end that has come, which a running server tells of by itself: see `ExpiryStage`.
   package var isOfExpiry: Bool {
@@ -56,6 +61,10 @@ extension TLSFinding: CustomStringConvertible {
         + "its clients are refused; where `\(issuer)` is an intermediate of a client CA, it belongs in --client-ca too"
     case .revocationListForged(let path, let issuer):
       "\(path): the list of `\(issuer)` is not signed by the client CA of that name: its clients are refused"
+    case .revocationListNotYetValid(let path, let issuer, let lastUpdate):
+      "\(path): the list of `\(issuer)` is not valid before \(timeText(lastUpdate)): its clients are refused"
+    case .revocationListMissing(let path, let issuer):
+      "\(path): there is no list of `\(issuer)`: the clients to whom it has issued certificates are refused"
     }
   }
 }

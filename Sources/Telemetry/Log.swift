@@ -43,7 +43,7 @@ package struct LogfmtHandler: LogHandler {
 }
 
 /// One line of the log, as `key=value` pairs (logfmt): a value with anything but printable, unquoted ASCII is quoted, and
-/// control bytes in it are escaped, so that no peer can forge a line. It never outgrows `bytesMax`: a value that would is
+/// controls in it are escaped, those of Unicode too, which hide text or turn its direction, so that no peer can forge a line. It never outgrows `bytesMax`: a value that would is
 /// clipped, with `...` for what is missing and its quote closed, and a pair for which there is no room is left out.
 package struct LogLine {
   /// A line has so many bytes at most: a pipe takes that many in one piece, time and newline included (PIPE_BUF, pipe(7)).
@@ -77,7 +77,10 @@ package struct LogLine {
     let start = bytes.count
     for scalar in value.unicodeScalars {
       let before = bytes.count
-      for byte in UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter { appendEscaped(byte) }
+      let isHidden = Self.isHidden(scalar)
+      for byte in UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter {
+        appendEscaped(byte, isHidden: isHidden)
+      }
       if bytes.count - start > room {
         bytes.removeLast(bytes.count - before)
         bytes.append(contentsOf: "...".utf8)
@@ -87,19 +90,32 @@ package struct LogLine {
     bytes.append(UInt8(ascii: "\""))
   }
 
-  private mutating func appendEscaped(_ byte: UInt8) {
+  /// Does something to what stands around it, beyond ASCII.
+  private static func isHidden(_ scalar: Unicode.Scalar) -> Bool {
+    guard !scalar.isASCII else { return false }
+    return switch scalar.properties.generalCategory {
+    case .control, .format, .lineSeparator, .paragraphSeparator, .privateUse, .unassigned: true
+    default: false
+    }
+  }
+
+  private mutating func appendEscaped(_ byte: UInt8, isHidden: Bool) {
     switch byte {
+    case _ where isHidden: appendDigits(byte)
     case UInt8(ascii: "\""), UInt8(ascii: "\\"):
       bytes.append(UInt8(ascii: "\\"))
       bytes.append(byte)
     case 0x20...0x7E, 0x80...:
       bytes.append(byte)
-    default:
-      let digits = Array("0123456789abcdef".utf8)
-      bytes.append(contentsOf: "\\x".utf8)
-      bytes.append(digits[Int(byte >> 4)])
-      bytes.append(digits[Int(byte & 15)])
+    default: appendDigits(byte)
     }
+  }
+
+  private mutating func appendDigits(_ byte: UInt8) {
+    let digits = Array("0123456789abcdef".utf8)
+    bytes.append(contentsOf: "\\x".utf8)
+    bytes.append(digits[Int(byte >> 4)])
+    bytes.append(digits[Int(byte & 15)])
   }
 
   private static func isPlain(_ byte: UInt8) -> Bool {

@@ -1,5 +1,7 @@
 @testable import Discovery
+import Glibc
 import Redirect
+import Synchronization
 import Sys
 import Testing
 
@@ -254,6 +256,27 @@ struct NamesTests {
     #expect(request.pinnedAddresses == resolves)
   }
 
+  @Test("However many names there are, a few are looked up at once, and all in the end")
+  func manyNames() throws {
+    let gate = try Gate()
+    let loop = TransferLoop()
+    let lookups = NameLookups(waking: loop.waker) { question in
+      gate.pass()
+      return .failure(LookupFailure(reason: question.host))
+    }
+    let hosts = (0..<4 * NameLookups.threadsMax).map { "n\($0).example" }
+    for host in hosts { lookups.start(NameQuestion(host: host, wantsNames: false)) }
+    gate.awaitArrivals(NameLookups.threadsMax)
+    gate.open(for: hosts.count)
+    var answered: [String] = []
+    while answered.count < hosts.count {
+      _ = loop.turn(timeout: .seconds(60))
+      answered += lookups.takeFinished().map(\.question.host)
+    }
+    #expect(answered.sorted() == hosts.sorted())
+    #expect(gate.mostAtOnce == NameLookups.threadsMax)
+  }
+
   @Test("The resolver of this machine")
   func live() throws {
     let found = try NameQuestion(host: "127.0.0.1", wantsNames: false).ask().get()
@@ -264,5 +287,55 @@ struct NamesTests {
       return
     }
     #expect(failure.reason.hasPrefix("no-such-name.invalid: "))
+  }
+}
+
+/// Where threads wait until they are let through.
+private final class Gate: Sendable {
+  private let arrivals: Pipe
+  private let passes: Pipe
+  private let inside = Mutex((now: 0, most: 0))
+
+  init() throws {
+    arrivals = try Pipe()
+    passes = try Pipe()
+  }
+
+  /// The most that have waited side by side.
+  var mostAtOnce: Int { inside.withLock { $0.most } }
+
+  func pass() {
+    inside.withLock { $0 = ($0.now + 1, max($0.most, $0.now + 1)) }
+    arrivals.write(1)
+    passes.read(1)
+    inside.withLock { $0.now -= 1 }
+  }
+
+  func awaitArrivals(_ count: Int) { arrivals.read(count) }
+
+  func open(for count: Int) { passes.write(count) }
+}
+
+private struct Pipe: ~Copyable, Sendable {
+  private let reader: FileDescriptor
+  private let writer: FileDescriptor
+
+  init() throws {
+    var ends: [Int32] = [0, 0]
+    // Two descriptors are written where it answers 0, and the array has room for two.
+    guard unsafe pipe(&ends) == 0 else { throw SystemError("pipe", code: errno) }
+    reader = FileDescriptor(owning: ends[0])
+    writer = FileDescriptor(owning: ends[1])
+  }
+
+  /// Waits until so many bytes have come.
+  func read(_ count: Int) {
+    var byte: UInt8 = 0
+    for _ in 0..<count { #expect(unsafe Glibc.read(reader.number, &byte, 1) == 1) }
+  }
+
+  func write(_ count: Int) {
+    let bytes = [UInt8](repeating: 0, count: count)
+    #expect(unsafe Glibc.write(writer.number, bytes, count) == count)
   }
 }

@@ -60,13 +60,17 @@ struct ProbeTests {
     #expect(fixture.node == "https://c:8200")
   }
 
-  /// A watch of two nodes of which the first is active, two seconds later, both asked.
+  /// A node is not asked again sooner.
+  private static let shortestPause = Duration.milliseconds(25)
+
+  /// A watch of two nodes of which the first is active, two seconds later, both asked, their answers on the way.
   private func fixture() throws -> MachineFixture {
     let fixture = try MachineFixture.probes(["a", "b"])
     fixture.probes(["a": 200, "b": 429])
     #expect(fixture.node == Self.a)
     fixture.clock.advance(by: .seconds(2))
     #expect(fixture.due().count == 2)
+    fixture.clock.advance(by: Self.shortestPause)
     return fixture
   }
 
@@ -219,7 +223,66 @@ struct ProbeTests {
     #expect(try pauses(of: "n0", in: fixture, for: .seconds(2), [:]) == [320])
   }
 
-  @Test("Another's changed answer, and a connection that ends, have everybody asked at once")
+  @Test(
+    "Nodes whose answers change each time do not have each other asked without a pause",
+    arguments: [[429, 503], [200, 429]])
+  func wavering(statuses: [Int]) throws {
+    let fixture = try MachineFixture.probes(["a", "b", "c"])
+    var count: [Question: Int] = [:]
+    for _ in 0..<1000 {
+      let due = fixture.due()
+      for (question, _) in due {
+        count[question, default: 0] += 1
+        let answer = vaultAnswer(statuses[count[question, default: 0] % 2])
+        fixture.machine.take(.success(answer), to: question, now: fixture.clock.now)
+      }
+      // Nor does the thread go round and round until then.
+      if due.isEmpty {
+        #expect(try #require(fixture.machine.nextAt) > fixture.clock.now.monotonic)
+      }
+      fixture.clock.advance(by: .milliseconds(1))
+    }
+    // One each 25 ms.
+    #expect(count.values.allSatisfy { $0 <= 40 })
+    #expect(count.values.contains { $0 > 25 })
+  }
+
+  @Test("Nodes that change all the time are logged once a second, and the log says so")
+  func flood() throws {
+    let fixture = try MachineFixture.probes(["a", "b", "c"])
+    var count: [Question: Int] = [:]
+    func change(for time: Duration) {
+      let end = fixture.clock.now.monotonic + time
+      while fixture.clock.now.monotonic < end {
+        for (question, _) in fixture.due() {
+          count[question, default: 0] += 1
+          let answer = vaultAnswer([200, 429][count[question, default: 0] % 2])
+          fixture.machine.take(.success(answer), to: question, now: fixture.clock.now)
+        }
+        fixture.clock.advance(by: .milliseconds(25))
+      }
+    }
+    func lines() -> [String] { fixture.logged.lines.filter { !$0.hasPrefix("debug") } }
+    change(for: .seconds(60))
+    let notice =
+      "warning nodes change more often than is logged, health and metrics say how things are"
+    #expect(lines().count { $0 == notice } == 1)
+    #expect((PacedLog.linesAtOnce + 50...PacedLog.linesAtOnce + 62).contains(lines().count))
+    #expect(try #require(lines().last).contains(" left_out="))
+    // It has been calm for long enough: every change is worth a line again.
+    fixture.probes(["a": 200, "b": 429, "c": 429])
+    fixture.clock.advance(by: .seconds(PacedLog.linesAtOnce + 1))
+    let before = lines().count
+    fixture.probes(["a": 503, "b": 200, "c": 429])
+    #expect(lines().count >= before + 3)
+    #expect(!lines()[before...].contains { $0.contains("left_out") })
+    change(for: .seconds(60))
+    #expect(lines().count { $0 == notice } == 2)
+  }
+
+  @Test(
+    "Another's changed answer, and a connection that ends, have everybody asked at once, 25 ms after its last time"
+  )
   func atOnce() throws {
     let fixture = try fixture()
     fixture.probe(0, 200)
@@ -227,6 +290,7 @@ struct ProbeTests {
     #expect(Set(fixture.due().map(\.request.host)) == ["a"])
     fixture.probe(0, 200)
     #expect(fixture.due().isEmpty)
+    fixture.clock.advance(by: Self.shortestPause)
     let question = fixture.health(of: 0)
     fixture.machine.connectionEnded(question, now: fixture.clock.now)
     #expect(Set(fixture.due().map(\.request.host)) == ["a", "b"])
@@ -250,6 +314,7 @@ struct ProbeTests {
   func split(timeOfA: String?, timeOfB: String?, expected: String) throws {
     let fixture = try MachineFixture.probes(["a", "b"])
     _ = fixture.due()
+    fixture.clock.advance(by: Self.shortestPause)
     fixture.probe(0, 200)
     fixture.probe(1, 200)
     #expect(fixture.node == Self.a)

@@ -38,6 +38,7 @@ struct VerificationTests {
     let fixture = try fixture()
     try fixture.consul(consulAnswer(entry("a") + "," + standby("b")))
     fixture.probes(["a": 200, "b": 429])
+    fixture.clock.advance(by: .milliseconds(25))
     try fixture.consul(consulAnswer(standby("a") + "," + entry("b")))
     #expect(fixture.node == "a")
     fixture.probes(["a": 429, "b": 429])

@@ -78,11 +78,13 @@ struct Authority: Sendable {
   }
 
   /// A file with the revocation list of now.
-  func revocationList(nextUpdate: String? = nil) throws -> String {
+  func revocationList(
+    lastUpdate: String = "20200101000000Z", nextUpdate: String? = nil
+  ) throws -> String {
     let path = Scratch.file("list.crl")
     var arguments = ["ca", "-config", configuration, "-gencrl", "-out", path]
     if let nextUpdate {
-      arguments += ["-crl_lastupdate", "20200101000000Z", "-crl_nextupdate", nextUpdate]
+      arguments += ["-crl_lastupdate", lastUpdate, "-crl_nextupdate", nextUpdate]
     }
     try Self.openssl(arguments)
     return path

@@ -89,4 +89,42 @@ import Testing
       path: list, issuer: "CN=Clients", nextUpdate: 1_609_459_200)
     #expect(try fixtures.context(clients: clients).findings(at: now) == [expected])
   }
+
+  @Test func `finds a revocation list of the future, unless there is one of now`() throws {
+    // What is made below is valid by then.
+    let later = now + 3600
+    let authority = fixtures.clientAuthority
+    let list = try authority.revocationList(
+      lastUpdate: "20400101000000Z", nextUpdate: "20410101000000Z")
+    var clients = ClientVerification(
+      mode: .required, authoritiesPath: authority.pair.certificate, revocationListsPath: list)
+    let expected = TLSFinding.revocationListNotYetValid(
+      path: list, issuer: "CN=Clients", lastUpdate: 2_208_988_800)
+    #expect(try fixtures.context(clients: clients).findings(at: later) == [expected])
+    #expect(
+      expected.description.hasSuffix(
+        "the list of `CN=Clients` is not valid before 2040-01-01T00:00:00Z: its clients are refused"
+      ))
+    clients.revocationListsPath = try Scratch.join(list, try authority.revocationList())
+    #expect(try fixtures.context(clients: clients).findings(at: later) == [])
+  }
+
+  @Test func `finds a client CA without a revocation list, unless it has issued another`() throws {
+    // What is made below is valid by then.
+    let later = now + 3600
+    let authority = fixtures.clientAuthority
+    let department = try Authority("Unlisted", issuer: authority)
+    let other = try Authority("Other")
+    let path = try Scratch.join(
+      try Scratch.join(authority.pair.certificate, department.pair.certificate),
+      other.pair.certificate)
+    let list = try other.revocationList()
+    var clients = ClientVerification(
+      mode: .required, authoritiesPath: path, revocationListsPath: list)
+    let expected = TLSFinding.revocationListMissing(path: list, issuer: "CN=Unlisted,O=Example")
+    let found = try fixtures.context(clients: clients).findings(at: later)
+    #expect(found == [expected])
+    clients.revocationListsPath = nil
+    #expect(try fixtures.context(clients: clients).findings(at: later) == [])
+  }
 }

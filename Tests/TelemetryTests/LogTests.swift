@@ -7,6 +7,8 @@ struct LogTests {
     ("plain", "v=plain"), ("", "v=\"\""), ("two words", "v=\"two words\""),
     ("a\"b\\c", "v=\"a\\\"b\\\\c\""), ("line\nbreak\u{1B}[31m", "v=\"line\\x0abreak\\x1b[31m\""),
     ("k=v", "v=\"k=v\""), ("é", "v=\"é\""), ("\u{7F}", "v=\"\\x7f\""),
+    ("a\u{9B}31m", "v=\"a\\xc2\\x9b31m\""), ("a\u{202E}b", "v=\"a\\xe2\\x80\\xaeb\""),
+    ("a\u{200B}b\u{2028}", "v=\"a\\xe2\\x80\\x8bb\\xe2\\x80\\xa8\""),
   ])
   func aValueCannotForgeALine(value: String, written: String) {
     var line = LogLine(level: .info, message: "m")

@@ -12,6 +12,9 @@ struct TokenBucket {
     self.refill = refill
   }
 
+  /// No token is missing.
+  func isFull(now: Duration) -> Bool { fullAt <= now }
+
   /// Takes a token if there is one.
   ///
   /// - Returns: nil, or when there will be one again.

@@ -8,6 +8,8 @@ struct VaultNodes {
     let place: NodePlace
     var word = NodeWord.unheard
     fileprivate var asking = Asking.due(.zero)
+    /// Before these times it is not asked again, whatever happens elsewhere.
+    fileprivate var rest = (health: Duration.zero, activeTime: Duration.zero)
 
     var node: ActiveNode { place.node }
 
@@ -25,7 +27,24 @@ struct VaultNodes {
       word = old.word
       // No answer comes from where nobody is asked any more.
       asking = place.endpoint == old.place.endpoint ? old.asking : .due(.zero)
+      rest = old.rest
       if asking != old.asking, word.activeTime == .asked { word.setActiveTime(.wanted) }
+    }
+
+    /// When to ask for its health; nil while it is being asked.
+    fileprivate var dueAt: Duration? {
+      if case .due(let time) = asking { max(time, rest.health) } else { nil }
+    }
+
+    /// When to ask since when it is active; nil where nobody wants to know.
+    fileprivate var activeTimeDueAt: Duration? {
+      word.activeTime == .wanted ? rest.activeTime : nil
+    }
+
+    /// When its answer is late; nil for one that nobody relies on.
+    fileprivate var lateAt: Duration? {
+      guard case .out(let time) = asking, word.isActive else { return nil }
+      return time + VaultNodes.lateAfter
     }
   }
 
@@ -116,13 +135,7 @@ struct VaultNodes {
 
   /// When the next question is due, or an answer late.
   var nextAt: Duration? {
-    nodes.lazy.compactMap { node in
-      switch node.asking {
-      case .due(let time): time
-      case .out(let time): node.word.isActive ? time + Self.lateAfter : nil
-      case .never: nil
-      }
-    }.min()
+    nodes.lazy.flatMap { [$0.dueAt, $0.activeTimeDueAt, $0.lateAt] }.compactMap(\.self).min()
   }
 
   /// The questions that are due, each to be answered by `take`.
@@ -131,13 +144,17 @@ struct VaultNodes {
     // The active one may have left the list, too.
     if searchingSince == nil, !hasActive { search(now: now) }
     var questions: [ProbeQuestion] = []
+    // Two nodes whose answers change each time would have each other asked as fast as they answer.
+    let rest = now + min(shortestPause, Self.activeInterval) / 2
     for index in nodes.indices {
       guard case .known(let endpoint) = nodes[index].place.endpoint else { continue }
-      if case .due(let time) = nodes[index].asking, time <= now {
+      if let time = nodes[index].dueAt, time <= now {
         nodes[index].asking = .out(now)
+        nodes[index].rest.health = rest
         questions.append(.health(endpoint))
       }
-      if nodes[index].word.activeTime == .wanted {
+      if let time = nodes[index].activeTimeDueAt, time <= now {
+        nodes[index].rest.activeTime = rest
         nodes[index].word.setActiveTime(.asked)
         questions.append(.activeTime(endpoint))
       }
@@ -148,8 +165,7 @@ struct VaultNodes {
   /// Who is active and lets us wait is not given up, and yields to any other that says 200; so all others are asked.
   private mutating func doubt(now: Duration) {
     for index in nodes.indices {
-      guard case .active(let time) = nodes[index].word, case .out(let asked) = nodes[index].asking,
-        asked + Self.lateAfter <= now
+      guard case .active(let time) = nodes[index].word, let late = nodes[index].lateAt, late <= now
       else { continue }
       nodes[index].word = .overdue(time)
       search(now: now)
@@ -188,8 +204,12 @@ struct VaultNodes {
       return nodes[index].word.isActive ? min(interval, Self.activeInterval) : interval
     }
     let isLong = now - searchingSince >= Self.searchTime
-    let pause = min(interval, isLong ? Self.longSearchInterval : Self.searchInterval)
-    return max(pause, Self.shortestInterval * nodes.count)
+    return max(min(interval, isLong ? Self.longSearchInterval : .zero), shortestPause)
+  }
+
+  /// While none is sure to be active; out of turn a node is asked after half of it at the soonest.
+  private var shortestPause: Duration {
+    max(min(interval, Self.searchInterval), Self.shortestInterval * nodes.count)
   }
 
   /// Takes the answer to `.activeTime`: nil where the node names none.

@@ -16,6 +16,8 @@ struct ClusterNode {
     case well, refusing, hung, untrusted
     /// Something else lives there, and says this with 200.
     case impostor(String)
+    /// It is now the one and now the other that is not active, as behind an address of several.
+    case wavering
   }
 
   let name: String
@@ -24,6 +26,7 @@ struct ClusterNode {
   var address: String
   var state = State.standby
   var reach = Reach.well
+  var answers = 0
   /// Of one way and back, in milliseconds.
   var latency: Int64 = 2
   /// Since when it is active, in seconds of some clock.
@@ -50,24 +53,28 @@ struct ClusterNode {
   }
 
   /// What `/v1/sys/health` or `/v1/sys/leader` gets; nil for silence.
-  func answer(_ path: String) -> Result<OutboundAnswer, OutboundFailure>? {
-    switch reach {
+  mutating func answer(_ path: String) -> Result<OutboundAnswer, OutboundFailure>? {
+    answers += 1
+    let state = if case .wavering = reach { Self.waverings[answers % 3] } else { state }
+    return switch reach {
     case .refusing: .failure(OutboundFailure(kind: .refused, reason: "refused"))
     case .untrusted: .failure(OutboundFailure(kind: .tls, reason: "self-signed"))
     case .hung: nil
     case .impostor(let body): .success(Self.answer(200, body))
-    case .well where path.hasSuffix("leader"):
+    case .well where path.hasSuffix("leader"), .wavering where path.hasSuffix("leader"):
       .success(
         Self.answer(
           state == .sealed ? 503 : 200,
           #"{"ha_enabled":true,"is_self":\#(state == .active),"active_time":"\#(time)"}"#))
-    case .well:
+    case .well, .wavering:
       .success(
         Self.answer(
           state.rawValue,
           #"{"initialized":true,"sealed":\#(state == .sealed),"standby":\#(state != .active)}"#))
     }
   }
+
+  private static let waverings = [State.standby, .sealed, .performanceStandby]
 
   private var time: String {
     let (minute, second) = (activeSince / 60 % 60, activeSince % 60)

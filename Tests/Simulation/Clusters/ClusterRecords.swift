@@ -40,7 +40,7 @@ struct ClusterRecords {
     switch question {
     case .consul: key = "consul"
     case .probe(.health(let endpoint)): key = world.key(of: endpoint)
-    case .probe(.activeTime): return
+    case .probe(.activeTime(let endpoint)): key = world.key(of: endpoint) + " since when"
     }
     try asked(key, now: now)
   }

@@ -37,6 +37,7 @@ extension ClusterWorld {
     case .revive:
       nodes[index].reach = .well
       nodes[index].latency = 2
+    case .waver: nodes[index].reach = .wavering
     case .breakTLS: nodes[index].reach = .untrusted
     case .impersonate:
       nodes[index].reach = .impostor(
