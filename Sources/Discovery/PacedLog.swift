@@ -39,7 +39,7 @@ final class PacedLog {
     // What nobody sees takes no place.
     guard level >= log.logLevel else { return }
     let now = time.now().monotonic
-    if bucket.isFull(now: now) { leftOut = nil }
+    let isCalm = bucket.isFull(now: now)
     guard bucket.take(now: now) == nil else {
       if leftOut == nil {
         log.warning(
@@ -49,9 +49,9 @@ final class PacedLog {
       return
     }
     var metadata = metadata
-    if let count = leftOut, count > 0 {
-      metadata["left_out"] = "\(count)"
-      leftOut = 0
+    if let count = leftOut {
+      if count > 0 { metadata["left_out"] = "\(count)" }
+      leftOut = isCalm ? nil : 0
     }
     log.log(level: level, message, metadata: metadata)
   }

@@ -2,7 +2,7 @@ import CLinux
 import Glibc
 
 /// The memory that this process may use at the most, and who says so: the least of what the machine has, of the limits of its
-/// control groups, and of its own (RLIMIT_AS, RLIMIT_DATA).
+/// control groups, and of what its own (RLIMIT_AS, RLIMIT_DATA) leave: these count what is mapped, of which most is never touched.
 package struct MemoryLimit: Equatable, Sendable {
   package let bytes: UInt64
   /// `the machine's memory`, a file of a control group, or a limit's name.
@@ -16,23 +16,24 @@ package struct MemoryLimit: Equatable, Sendable {
   /// Asks the kernel.
   ///
   /// - Parameters:
+  ///   - threads: how many are still to be started, each with a stack of its own.
   ///   - membership: the file that tells the groups of this process (cgroups(7)).
   ///   - hierarchy: where control groups are mounted.
   /// - Returns: nil where nobody says anything, which no Linux does.
   package static func current(
-    membership: String = "/proc/self/cgroup", hierarchy: String = "/sys/fs/cgroup"
+    threads: Int = 0, membership: String = "/proc/self/cgroup", hierarchy: String = "/sys/fs/cgroup"
   ) -> MemoryLimit? {
     var limits: [MemoryLimit] = []
     let bytes = clinux_memory_bytes()
     if bytes > 0 { limits.append(MemoryLimit(bytes: bytes, source: "the machine's memory")) }
-    for (resource, name) in [(RLIMIT_AS, "RLIMIT_AS"), (RLIMIT_DATA, "RLIMIT_DATA")] {
-      var limit = rlimit()
-      // The kernel fills the structure where it answers 0.
-      guard unsafe getrlimit(__rlimit_resource_t(resource.rawValue), &limit) == 0 else { continue }
-      // All bits set is RLIM_INFINITY: no limit.
-      if limit.rlim_cur != rlim_t.max {
-        limits.append(MemoryLimit(bytes: UInt64(limit.rlim_cur), source: name))
-      }
+    let mapped = MappedMemory.current
+    let stacks = UInt64(threads) * min(limit(RLIMIT_STACK) ?? Self.stackBytes, 1 << 40)
+    for (resource, name, used) in [
+      (RLIMIT_AS, "RLIMIT_AS", mapped.all), (RLIMIT_DATA, "RLIMIT_DATA", mapped.data),
+    ] {
+      guard let bytes = limit(resource) else { continue }
+      let needed = used + stacks
+      limits.append(MemoryLimit(bytes: bytes > needed ? bytes - needed : 0, source: name))
     }
     for file in limitFiles(shortText(membership) ?? "", hierarchy: hierarchy) {
       if let bytes = shortText(file).flatMap(limit(of:)) {
@@ -40,6 +41,32 @@ package struct MemoryLimit: Equatable, Sendable {
       }
     }
     return limits.min { $0.bytes < $1.bytes }
+  }
+
+  /// Of a thread where RLIMIT_STACK says nothing (pthread_create(3)).
+  private static let stackBytes: UInt64 = 2 << 20
+
+  /// The soft limit; nil for none.
+  private static func limit(_ resource: __rlimit_resource) -> UInt64? {
+    var limit = rlimit()
+    // The kernel fills the structure where it answers 0.
+    guard unsafe getrlimit(__rlimit_resource_t(resource.rawValue), &limit) == 0 else { return nil }
+    // All bits set is RLIM_INFINITY: no limit.
+    return limit.rlim_cur == rlim_t.max ? nil : UInt64(limit.rlim_cur)
+  }
+
+  /// What this process has mapped now, in bytes; zeros where /proc does not say.
+  private struct MappedMemory {
+    let all, data: UInt64
+
+    static var current: MappedMemory {
+      // Numbers of pages: all, resident, shared, text, libraries, data with stacks (proc(5)).
+      let pages = (shortText("/proc/self/statm") ?? "").split(whereSeparator: \.isWhitespace)
+        .map { UInt64($0) ?? 0 }
+      guard pages.count > 5 else { return MappedMemory(all: 0, data: 0) }
+      let page = UInt64(max(0, sysconf(Int32(_SC_PAGESIZE))))
+      return MappedMemory(all: pages[0] * page, data: pages[5] * page)
+    }
   }
 
   /// The files that limit a process of these groups: its own group's, and those of every group around that.

@@ -6,6 +6,9 @@ struct LimitsReader {
   /// Descriptors kept for standard streams, signals, watches, files that are read again, and what the C library opens.
   private static let descriptorsReserved = 16
 
+  /// Of discovery, of the log, and one that looks a name up.
+  private static let threadsBeside = 3
+
   private let options: LimitOptions
   private let holding: DiscoveryOptions
   private let listeners: Int
@@ -55,7 +58,8 @@ struct LimitsReader {
       needed: Self.descriptorsReserved + discovery + listeners + 2 * workers
         + limits.reservedConnections)
     let connections = ConnectionLimit(
-      descriptors: descriptors, memory: .current(), bytesEach: limits.connectionBytesMax,
+      descriptors: descriptors, memory: .current(threads: workers + Self.threadsBeside),
+      bytesEach: limits.connectionBytesMax,
       asked: options.maxConnections)
     limits.connectionsMax = connections.connections
     return (limits, connections)

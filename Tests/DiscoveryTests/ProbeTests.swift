@@ -275,7 +275,8 @@ struct ProbeTests {
     let before = lines().count
     fixture.probes(["a": 503, "b": 200, "c": 429])
     #expect(lines().count >= before + 3)
-    #expect(!lines()[before...].contains { $0.contains("left_out") })
+    #expect(lines()[before].contains(" left_out="))
+    #expect(!lines()[(before + 1)...].contains { $0.contains("left_out") })
     change(for: .seconds(60))
     #expect(lines().count { $0 == notice } == 2)
   }
