@@ -24,9 +24,20 @@ package func forbidDumps() throws(SystemError) {
   _ = try systemCall("prctl") { clinux_forbid_dumps() }
 }
 
-/// Writes a message to standard error at once, as far as it is taken: for the last words before an exit.
+/// Writes a message to standard error, as far as it is taken within a second: for the last words before an exit, which waits for
+/// nobody.
 package func writeToStandardError(_ text: String) {
-  let bytes = Array(text.utf8)
-  // The array's bytes stay where they are for the call; where nobody reads standard error, nobody is left to tell.
-  _ = unsafe bytes.withUnsafeBytes { unsafe write(STDERR_FILENO, $0.baseAddress, $0.count) }
+  var rest = Array(text.utf8)[...]
+  while !rest.isEmpty {
+    var waiting = pollfd(fd: STDERR_FILENO, events: Int16(POLLOUT), revents: 0)
+    // One entry, which poll(2) reads and fills.
+    guard unsafe poll(&waiting, 1, 1000) > 0 else { return }
+    // A pipe that can be written to has room for so many bytes (PIPE_BUF, pipe(7)). They stay where they are for the call; where
+    // nobody reads standard error, nobody is left to tell.
+    let count = unsafe rest.prefix(4096).withUnsafeBytes { bytes in
+      unsafe write(STDERR_FILENO, bytes.baseAddress, bytes.count)
+    }
+    guard count > 0 else { return }
+    rest = rest.dropFirst(count)
+  }
 }

@@ -8,8 +8,7 @@ package final class SignalReader: Sendable {
   /// Blocks `signals` for this thread and all it starts from now on, and ignores SIGPIPE: to be called before the
   /// first thread starts.
   package init(_ signals: [Int32]) throws(SystemError) {
-    // Ignoring SIGPIPE turns a write to a closed peer into EPIPE, which every writer handles.
-    Glibc.signal(SIGPIPE, SIG_IGN)
+    Self.ignorePipes()
     var set = sigset_t()
     unsafe sigemptyset(&set)
     for signal in signals { unsafe sigaddset(&set, signal) }
@@ -21,8 +20,15 @@ package final class SignalReader: Sendable {
     descriptor = FileDescriptor(owning: number)
   }
 
-  /// Has `signals` wait for a reader that comes later: the first thing a program does where one of them would end it.
+  /// A write to a closed peer becomes EPIPE, which every writer handles.
+  private static func ignorePipes() {
+    Glibc.signal(SIGPIPE, SIG_IGN)
+  }
+
+  /// Has `signals` wait for a reader that comes later, and ignores SIGPIPE: the first thing a program does where one of them would
+  /// end it.
   package static func block(_ signals: [Int32]) {
+    ignorePipes()
     var set = sigset_t()
     unsafe sigemptyset(&set)
     for signal in signals { unsafe sigaddset(&set, signal) }

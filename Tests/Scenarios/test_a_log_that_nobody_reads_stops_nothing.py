@@ -3,6 +3,7 @@
 import fcntl
 import os
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -57,6 +58,39 @@ def deaf(binary, certificates, vault):
         run.process.kill()
         run.process.wait()
         run.pipe.close()
+
+
+@pytest.fixture(params=["a full pipe", "a closed pipe"])
+def unread(request):
+    """A pipe to write to: nobody reads what it is full of, or nobody is left to."""
+    reading, writing = os.pipe()
+    if request.param == "a full pipe":
+        os.set_blocking(writing, False)
+        try:
+            while True:
+                os.write(writing, b"x")
+        except BlockingIOError:
+            os.set_blocking(writing, True)
+        yield writing
+    else:
+        os.close(reading)
+        reading = None
+        yield writing
+    for number in (reading, writing):
+        if number is not None:
+            os.close(number)
+
+
+def test_last_words_wait_for_nobody(binary, unread):
+    words = dict(stdin=subprocess.DEVNULL, stderr=unread, timeout=60)
+    assert subprocess.run([binary, "--nonsense"], **words).returncode == 64
+    files = ["-k", "/nowhere", "-c", "/nowhere", "--vault-addr", "https://127.0.0.1:1"]
+    assert subprocess.run([binary, *files], **words).returncode == 66
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = subprocess.run(
+            [binary, "--vault-addr", "https://127.0.0.1:1", "--bind", "127.0.0.1", "-P", port], **words)
+        assert done.returncode == 71
 
 
 def test_sigterm_ends_it(deaf):
