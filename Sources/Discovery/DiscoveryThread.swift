@@ -8,6 +8,10 @@ package import Telemetry
 // Unchecked: `loop`, `hasWarnedOfHosts` and `isFailing` are used by the discovery thread alone, but for its waker, which any thread may use, and for
 // `deinit`, which nobody else can see. All other properties are constants that are Sendable themselves.
 package final class DiscoveryThread: @unchecked Sendable {
+  /// A reload gives up every question that is out: the next one waits for so long, or nobody would be heard where they come faster than
+  /// answers, and a lookup that libcurl has given up would be left behind by each.
+  static let reloadInterval = Duration.seconds(2)
+
   private let configuration: DiscoveryConfiguration
   private let cell: ActiveNodeCell
   private let log: Log
@@ -54,7 +58,7 @@ package final class DiscoveryThread: @unchecked Sendable {
     }
   }
 
-  /// Reads the token again and asks at once.
+  /// Reads the token again and asks at once, or as soon as the last reload is two seconds old.
   package func reload() {
     isReloading.store(true, ordering: .releasing)
     loop.waker.wake()
@@ -70,13 +74,17 @@ package final class DiscoveryThread: @unchecked Sendable {
       Double.random(in: 0..<1)
     }
     var nextLook = time.now().monotonic
+    var nextReload = nextLook
     while !isStopping.load(ordering: .acquiring) {
-      let isAsked = isReloading.exchange(false, ordering: .acquiringAndReleasing)
-      if isAsked || time.now().monotonic >= nextLook {
-        nextLook = time.now().monotonic + LocalHosts.interval
+      let start = time.now().monotonic
+      let isAsked =
+        start >= nextReload && isReloading.exchange(false, ordering: .acquiringAndReleasing)
+      if isAsked || start >= nextLook {
+        nextLook = start + LocalHosts.interval
         // Where this machine has another address now, what was chosen may be ourselves.
         let isMoved = lookAround(machine)
         if isAsked || isMoved {
+          nextReload = start + Self.reloadInterval
           loop.forgetConnections()
           machine.reload(now: time.now())
         }
@@ -84,8 +92,9 @@ package final class DiscoveryThread: @unchecked Sendable {
       let now = time.now()
       for (question, request) in machine.due(now: now) { loop.start(request, for: question) }
       for question in machine.lookupsDue(now: now) { lookups.start(question) }
-      let pause = machine.nextAt.map { $0 - now.monotonic } ?? .seconds(60)
-      let events = loop.turn(timeout: min(pause, LocalHosts.interval))
+      var next = min(machine.nextAt ?? nextLook, nextLook)
+      if isReloading.load(ordering: .acquiring) { next = min(next, nextReload) }
+      let events = loop.turn(timeout: max(.zero, next - now.monotonic))
       for question in events.ended { machine.connectionEnded(question, now: time.now()) }
       for (question, result) in events.finished {
         machine.take(result, to: question, now: time.now())

@@ -5,6 +5,10 @@ import COpenSSL
 /// `@unchecked` is right because nothing is added to the store after `init`, and OpenSSL locks what it caches there.
 @safe
 final class ClientTrust: @unchecked Sendable {
+  /// The most bytes of the authorities' names: each handshake tells clients all of them, in a message whose extensions take less than
+  /// 64 KiB together (RFC 8446 §4.3.2 and §4.2.4, RFC 5246 §7.4.4). Beyond it OpenSSL refuses every client.
+  static let namesBytesMax = 65_000
+
   let verification: ClientVerification
   let authorities: CertificateChain
   private let lists: [RevocationList]
@@ -14,6 +18,17 @@ final class ClientTrust: @unchecked Sendable {
   init(
     _ verification: ClientVerification, _ authorities: CertificateChain, _ lists: [RevocationList]
   ) throws(TLSError) {
+    let namesBytes = unsafe authorities.pointers.reduce(0) { sum, authority in
+      // Two bytes stand before each name; null has OpenSSL only measure.
+      sum + 2 + max(0, Int(unsafe i2d_X509_NAME(X509_get_subject_name(authority), nil)))
+    }
+    guard namesBytes <= Self.namesBytesMax else {
+      throw .unusable(
+        path: verification.authoritiesPath,
+        reason:
+          "the names in it take \(namesBytes) bytes, and a handshake has room for \(Self.namesBytesMax)"
+      )
+    }
     self.verification = verification
     self.authorities = authorities
     self.lists = lists

@@ -35,6 +35,7 @@ def files(tmp_path_factory):
         "large": directory / "large.pem", "second": second.certificate,
         "second_key": second.key, "weak": weak.certificate, "weak_key": weak.key,
         "ca": root.certificate, "missing": directory / "missing.pem", "directory": directory,
+        "names": Authority(directory / "names", "Many" + 900 * f"/OU={'x' * 64}").certificate,
         "list": root.revocation_list(), "fifo": directory / "fifo", "device": "/dev/zero",
     }
 
@@ -64,6 +65,7 @@ TABLE = [
      "has a key of the same type"),
     (78, "--client-ca {second_key}", "--client-ca", "second_key", "holds no PEM certificate"),
     (78, "--client-ca {empty}", "--client-ca", "empty", "is empty"),
+    (78, "--client-ca {names}", "--client-ca", "names", "the names in it take 67"),
     (78, "--client-ca {ca} --client-crl {ca}", "--client-ca, --client-crl", "ca",
      "holds no PEM revocation list"),
     (78, "--ticket-key-file {second_key}", "--ticket-key-file", "second_key",

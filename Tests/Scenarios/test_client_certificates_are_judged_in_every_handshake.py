@@ -3,6 +3,7 @@
 import datetime
 import re
 import shutil
+import signal
 import ssl
 
 import pytest
@@ -193,3 +194,25 @@ def test_depth_counts_intermediates(serving, clients, certificates, tmp_path):
     ca = ["--client-ca", clients.authority.certificate]
     assert fetch(serving(*ca, "--client-depth", "1"), context)[0].status == 307
     assert is_refused(serving(*ca, "--client-depth", "0"), context)
+
+
+def test_as_many_names_of_authorities_as_a_handshake_has_room_for(serving, certificates, tmp_path):
+    def named(directory: str, parts: int):
+        # A part takes 75 bytes.
+        return Authority(tmp_path / directory, "Many" + parts * f"/OU={'x' * 64}").certificate
+
+    file = tmp_path / "clients.pem"
+    shutil.copy(named("fits", 866), file)
+    run = serving("--client-ca", file, "--client-verify", "optional")
+
+    def serves() -> bool:
+        contexts = [versioned(certificates.client_context(), version) for version in VERSIONS]
+        return all(fetch(run, context)[0].status == 307 for context in contexts)
+
+    assert serves()
+    shutil.copy(named("does-not", 868), file)
+    run.signal(signal.SIGHUP)
+    line = run.wait_for_line("certificates not reloaded")
+    assert f"{file}: cannot be used: the names in it take 65" in line
+    assert "a handshake has room for 65000" in line
+    assert serves()

@@ -103,14 +103,14 @@ class StandInConsul:
 
     def __init__(self, service: str = "vault"):
         self.service = service
+        self.delay = 0.0  # Seconds in which a request arrives.
         self.requests: list[Request] = []
         self._changed = threading.Condition()
         self._answer = Answer(200, self._fields(1), b"[]")
         self._index = 1
         # Counts what was to be answered; what was answered last, and what whoever asks has had the answer to.
         self._epoch = self._answered = self._heard = 0
-        self._fault = None
-        self._stopping = False
+        self._fault, self._stopping = None, False
         self._connections: dict[int, socket.socket] = {}
         self._count = 0
         self._listener: socket.socket | None = None
@@ -343,6 +343,7 @@ class _Handler(BaseHTTPRequestHandler):
         )
         self.close_connection = False
         self.query = request.query
+        time.sleep(self.consul.delay)
         self.consul._respond(self, request)
 
     def send(self, answer: Answer):
