@@ -2,6 +2,7 @@
 #include "CLinux.h"
 
 #include <linux/sockios.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/ioctl.h>
@@ -41,3 +42,5 @@ uint64_t clinux_memory_bytes(void) {
 char **clinux_environment(void) { return environ; }
 
 void clinux_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
+
+void clinux_use_one_arena(void) { mallopt(M_ARENA_MAX, 1); }

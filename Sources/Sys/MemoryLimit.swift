@@ -32,6 +32,8 @@ package struct MemoryLimit: Equatable, Sendable {
       (RLIMIT_AS, "RLIMIT_AS", mapped.all), (RLIMIT_DATA, "RLIMIT_DATA", mapped.data),
     ] {
       guard let bytes = limit(resource) else { continue }
+      // An arena for each thread would map 64 MiB of addresses, touched or not, and leave none for what is needed.
+      if resource == RLIMIT_AS { clinux_use_one_arena() }
       let needed = used + stacks
       limits.append(MemoryLimit(bytes: bytes > needed ? bytes - needed : 0, source: name))
     }

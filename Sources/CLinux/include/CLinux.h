@@ -34,6 +34,9 @@ int clinux_forbid_dumps(void);
 /// Bytes of memory that this machine has (sysinfo(2), which needs no /proc); 0 where the kernel does not say.
 uint64_t clinux_memory_bytes(void);
 
+/// Has malloc keep to one arena (mallopt(3)): before the first thread.
+void clinux_use_one_arena(void);
+
 /// Names the calling thread for ps and gdb: at most 15 bytes.
 void clinux_name_thread(const char *_Nonnull name);
 
