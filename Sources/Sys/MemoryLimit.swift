@@ -32,8 +32,6 @@ package struct MemoryLimit: Equatable, Sendable {
       (RLIMIT_AS, "RLIMIT_AS", mapped.all), (RLIMIT_DATA, "RLIMIT_DATA", mapped.data),
     ] {
       guard let bytes = limit(resource) else { continue }
-      // An arena for each thread would map 64 MiB of addresses, touched or not, and leave none for what is needed.
-      if resource == RLIMIT_AS { clinux_use_one_arena() }
       let needed = used + stacks
       limits.append(MemoryLimit(bytes: bytes > needed ? bytes - needed : 0, source: name))
     }
@@ -43,6 +41,12 @@ package struct MemoryLimit: Equatable, Sendable {
       }
     }
     return limits.min { $0.bytes < $1.bytes }
+  }
+
+  /// Where addresses are limited, has malloc keep to one arena: one for each thread would map 64 MiB of them, touched or not, and
+  /// leave none for what is needed. Before the first thread starts.
+  package static func spareAddresses() {
+    if limit(RLIMIT_AS) != nil { clinux_use_one_arena() }
   }
 
   /// Of a thread where RLIMIT_STACK says nothing (pthread_create(3)).

@@ -43,8 +43,9 @@ package struct LogfmtHandler: LogHandler {
 }
 
 /// One line of the log, as `key=value` pairs (logfmt): a value with anything but printable, unquoted ASCII is quoted, and
-/// controls in it are escaped, those of Unicode too, which hide text or turn its direction, so that no peer can forge a line. It never outgrows `bytesMax`: a value that would is
-/// clipped, with `...` for what is missing and its quote closed, and a pair for which there is no room is left out.
+/// controls in it are escaped, those of Unicode too, which hide text or turn its direction, so that no peer can forge a
+/// line. It never outgrows `bytesMax`: a value that would is clipped, with `...` for what is missing and its quote closed,
+/// and a pair for which there is no room is left out.
 package struct LogLine {
   /// A line has so many bytes at most: a pipe takes that many in one piece, time and newline included (PIPE_BUF, pipe(7)).
   package static let bytesMax = 4096 - 64

@@ -59,8 +59,7 @@ struct LimitsReader {
         + limits.reservedConnections)
     let connections = ConnectionLimit(
       descriptors: descriptors, memory: .current(threads: workers + Self.threadsBeside),
-      bytesEach: limits.connectionBytesMax,
-      asked: options.maxConnections)
+      bytesEach: limits.connectionBytesMax, asked: options.maxConnections)
     limits.connectionsMax = connections.connections
     return (limits, connections)
   }

@@ -31,6 +31,7 @@ final class Supervisor {
   /// - Throws: one line that names the option or the file, with its exit code.
   init(_ configuration: Configuration) throws(StartupError) {
     self.configuration = configuration
+    MemoryLimit.spareAddresses()
     // Before the first thread, which inherits what is blocked.
     signals = try Self.orSystemError("signals") { () throws(SystemError) in
       try SignalReader([SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2])

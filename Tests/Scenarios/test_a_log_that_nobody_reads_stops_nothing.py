@@ -71,14 +71,12 @@ def unread(request):
                 os.write(writing, b"x")
         except BlockingIOError:
             os.set_blocking(writing, True)
-        yield writing
     else:
         os.close(reading)
-        reading = None
-        yield writing
-    for number in (reading, writing):
-        if number is not None:
-            os.close(number)
+    yield writing
+    os.close(writing)
+    if request.param == "a full pipe":
+        os.close(reading)
 
 
 def test_last_words_wait_for_nobody(binary, unread):

@@ -5,8 +5,6 @@ import signal
 import threading
 import time
 
-import pytest
-
 from harness.consul import StandInConsul, entry
 from harness.http import Connection
 from harness.polling import wait_until
@@ -40,9 +38,11 @@ def reloads(run):
 
     thread = threading.Thread(target=signals)
     thread.start()
-    yield
-    is_over.set()
-    thread.join()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
 
 
 def leads_to(run, origin: str) -> bool:
