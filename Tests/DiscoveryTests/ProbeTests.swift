@@ -340,6 +340,32 @@ struct ProbeTests {
   }
 
   @Test(
+    "While two say that they are active, one that is elected anew between two probes is noticed")
+  func electedAnew() throws {
+    let fixture = try MachineFixture.probes(["a", "b"])
+    var times = ["a": "2026-11-21T22:49:37Z", "b": "2026-11-21T22:49:38Z"]
+    func answer(for time: Duration) {
+      let end = fixture.clock.now.monotonic + time
+      while fixture.clock.now.monotonic < end {
+        for (question, request) in fixture.due() {
+          var answer = vaultAnswer(200)
+          if case .probe(.activeTime) = question {
+            let time = times[request.host] ?? ""
+            answer.body = Array(#"{"is_self":true,"active_time":"\#(time)"}"#.utf8)
+          }
+          fixture.machine.take(.success(answer), to: question, now: fixture.clock.now)
+        }
+        fixture.clock.advance(by: .milliseconds(5))
+      }
+    }
+    answer(for: .seconds(1))
+    #expect(fixture.node == Self.b)
+    times["a"] = "2026-11-21T22:49:40Z"
+    answer(for: .seconds(1))
+    #expect(fixture.node == Self.a)
+  }
+
+  @Test(
     "Who does not speak for itself names no time",
     arguments: [
       (200, #"{"is_self":false,"active_time":"2026-11-21T22:49:37Z"}"#),

@@ -68,6 +68,8 @@ struct VaultNodes {
   static let longSearchInterval = Duration.milliseconds(250)
   /// With many nodes the pauses are longer, so that all of them together are not asked more often than once in this time.
   static let shortestInterval = Duration.milliseconds(5)
+  /// The pause between two questions since when a node is active, while several are.
+  static let datingInterval = Duration.milliseconds(500)
   /// An active node's answer that is out for so long is late.
   static let lateAfter = Duration.milliseconds(250)
 
@@ -196,7 +198,8 @@ struct VaultNodes {
     }
     // A quarter more or less: redirectors do not ask together, nor one redirector all nodes at once.
     nodes[index].asking = .due(now + pause(index, now: now) * (0.75 + 0.5 * random))
-    if state.bearing == .affirms, !old.isActive { settleSplit(arrival: index, now: now) }
+    guard state.bearing == .affirms else { return }
+    if !old.isActive { settleSplit(arrival: index, now: now) } else { dateAgain(index, now: now) }
   }
 
   private func pause(_ index: Int, now: Duration) -> Duration {
@@ -239,6 +242,14 @@ struct VaultNodes {
       nodes[index].word.setActiveTime(.wanted)
       if index != arrival, case .due = nodes[index].asking { nodes[index].asking = .due(now) }
     }
+  }
+
+  /// While two say that they are active each is asked again since when: one may have been elected anew between two probes.
+  private mutating func dateAgain(_ index: Int, now: Duration) {
+    guard nodes.count(where: { $0.word.isActive }) > 1, case .told = nodes[index].word.activeTime,
+      now >= nodes[index].rest.activeTime + Self.datingInterval
+    else { return }
+    nodes[index].word.setActiveTime(.wanted)
   }
 
   /// A node of which nothing has come back for so many probes in a row is lost, where others answer.

@@ -56,8 +56,12 @@ struct ClusterRecords {
     }
   }
 
-  mutating func found(_ answer: NameAnswer, of question: NameQuestion, now: Int64) {
-    guard case .success(let list) = answer else { return }
+  mutating func found(
+    _ answer: NameAnswer, of question: NameQuestion, now: Int64, in world: ClusterWorld
+  ) {
+    // What is asked to tell ourselves from others says nothing of where nodes are.
+    guard case .success(let list) = answer, question.wantsNames == world.settings.usesTemplate
+    else { return }
     let hosts = list.map(\.address.host)
     for host in hosts { foundAt[host] = now }
     if hosts.count > 1 { severalAt = now }
@@ -178,6 +182,10 @@ struct ClusterRecords {
     let targets = (world.machine.nodes?.nodes ?? []).map(\.node.target)
     if Set(targets).count < targets.count {
       throw Violation("a node is listed once", "\(targets.map(\.authority))")
+    }
+    // Consul's word alone, and too old to count: an old answer may say otherwise.
+    if world.settings.mode == .consul, world.machine.publisher.status.state == .expired {
+      named = [:]
     }
     let name = world.publishedKey
     try checkPublished(name, world)

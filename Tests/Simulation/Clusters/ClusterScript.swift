@@ -74,7 +74,7 @@ struct ClusterEvent: Equatable {
       endConnection
     case syncTags, deregister, register, failSerf, failCheck, passChecks, maintain, unmaintain
     case agentDown, agentHung, agentUp, loseLeader, findLeader, hide, show, rebuild, reload, move
-    case failNames, fewNames, findNames, renumber, waver
+    case failNames, fewNames, findNames, renumber
   }
 
   let code: UInt8

@@ -37,8 +37,8 @@ extension ClusterWorld {
     case .revive:
       nodes[index].reach = .well
       nodes[index].latency = 2
-    case .waver: nodes[index].reach = .wavering
     case .breakTLS: nodes[index].reach = .untrusted
+    case .impersonate where event.b % 4 == 3: nodes[index].reach = .wavering
     case .impersonate:
       nodes[index].reach = .impostor(
         ["<html>", "{}", #"{"initialized":true,"sealed":false,"standby":true}"#][Int(event.b) % 3])

@@ -192,7 +192,7 @@ final class ClusterWorld {
     machine.take(lookup.answer, to: lookup.question, now: moment)
     if isTracing { Main.say("\(now) names: \(lookup) -> \(published?.target.origin ?? "none")\n") }
     if !settings.sharesName || lookup.question.host == ClusterNames.shared {
-      records.found(lookup.answer, of: lookup.question, now: now)
+      records.found(lookup.answer, of: lookup.question, now: now, in: self)
     }
     return true
   }
